@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -228,7 +228,7 @@ def _group(configs: Mapping[str, Config]) -> Config:
     """One config that holds several, a field for each."""
     fields: dict[str, Any] = {name: (type(config), config) for name, config in configs.items()}
     grouped: Any = create_model("Recipe", __base__=Config, **fields)
-    return grouped(**configs)  # type: ignore[no-any-return]  # create_model makes a Config
+    return cast(Config, grouped(**configs))
 
 
 def expand_paths(patterns: Sequence[str]) -> list[Path]:
@@ -237,13 +237,11 @@ def expand_paths(patterns: Sequence[str]) -> list[Path]:
     Raises:
         DataError: A pattern matches nothing.
     """
-    import glob
-
     found: dict[Path, None] = {}
     for pattern in patterns:
         matches = [Path(pattern)] if Path(pattern).exists() else None
         if matches is None:
-            matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
+            matches = sorted(_glob(pattern))
         if not matches:
             raise DataError(
                 f"no file matches {pattern}",
@@ -252,3 +250,9 @@ def expand_paths(patterns: Sequence[str]) -> list[Path]:
             )
         found.update(dict.fromkeys(matches))
     return list(found)
+
+
+def _glob(pattern: str) -> Iterator[Path]:
+    path = Path(pattern)
+    root = Path(path.anchor)
+    return root.glob(str(path.relative_to(root)))

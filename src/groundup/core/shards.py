@@ -31,7 +31,7 @@ class Shards:
 
     def _is_there(self, row: dict[str, Any]) -> bool:
         path = self._run / row["path"]
-        return path.is_file() and path.stat().st_size == row["size_bytes"]
+        return path.is_file() and bool(path.stat().st_size == row["size_bytes"])
 
     def __contains__(self, shard: str) -> bool:
         return shard in self._rows
