@@ -1,0 +1,163 @@
+"""`groundup VERB ...`: reads the command line and hands over.
+
+Every verb imports what it needs when it is called, so that `--help` answers at once. Exit codes:
+0 done, 2 the user's mistake, 1 ours, 130 cancelled.
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from groundup import __version__
+from groundup.core.errors import GroundupError, from_os_error
+
+__all__ = ["entry", "main"]
+
+_STAGE_VERBS = {
+    "crawl": "pages from WARC files, a folder, a site, or Python's own documentation",
+    "corpus": "pages to clean documents, with a funnel that says what went and why",
+    "tokens": "documents to a tokenizer and token shards",
+    "instruct": "questions and answers, from crawled pages or from your files",
+    "pretrain": "tokens to a foundation model",
+    "finetune": "a model to one that answers (SFT), then to one that scores higher (RL)",
+    "evaluate": "models side by side on held-out questions, with intervals",
+    "report": "one HTML page on everything from the crawl to the answers",
+}
+
+_EXAMPLES = """\
+first steps:
+  groundup demo                               from raw pages to a chat, on this machine, in minutes
+  groundup chat runs/sft/demo-...             talk to a model
+  groundup serve --demo                       the OpenAI-compatible API on the demo's models
+  groundup run recipes/warc --crawl.paths crawl/*.warc.gz --instruct.paths answers.json
+  groundup run recipes/demo --dry-run         what would be reused, resumed and run
+  groundup pretrain recipes/demo/pretrain.toml --help      every setting of a stage, explained
+
+Every command can be stopped with Ctrl-C or killed; the same command again goes on from there.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line without the settings of recipes, which each recipe adds itself."""
+    top = argparse.ArgumentParser(
+        prog="groundup",
+        description="From a raw web crawl to a language model of your own.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"groundup {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb, says in _STAGE_VERBS.items():
+        _recipe_verb(verbs, verb, f"{says}")
+    _recipe_verb(verbs, "run", "build a recipe and whatever it needs that is missing")
+    demo = _verb(verbs, "demo", "the whole way, on the documentation of this Python")
+    demo.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
+    _add_chat(verbs)
+    _add_serve(verbs)
+    for verb, says in (
+        ("lineage", "the tree from a run back to the crawl"),
+        ("verify", "rehash a run and all it was made from"),
+    ):
+        _verb(verbs, verb, says).add_argument("path", metavar="RUN", type=Path)
+    _verb(verbs, "doctor", "versions, cores, memory, disk, device, and what will be used")
+    docs = _verb(verbs, "docs", "write the reference of all settings")
+    docs.add_argument("--to", type=Path, default=Path("docs/settings.md"))
+    docs.add_argument("--check", action="store_true", help="only say whether it is up to date")
+    return top
+
+
+Verbs = argparse._SubParsersAction  # the only name that argparse has for it
+
+
+def _verb(
+    verbs: "Verbs[argparse.ArgumentParser]", name: str, says: str, *, own_help: bool = True
+) -> argparse.ArgumentParser:
+    made = verbs.add_parser(name, help=says, description=says, add_help=own_help)
+    made.add_argument("--debug", action="store_true", help="show tracebacks and more log")
+    made.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="folder of all runs (default: runs)"
+    )
+    return made
+
+
+def _recipe_verb(verbs: "Verbs[argparse.ArgumentParser]", name: str, says: str) -> None:
+    made = _verb(verbs, name, says, own_help=False)
+    made.add_argument("recipe", nargs="?", type=Path, metavar="RECIPE")
+    made.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
+    made.add_argument("-h", "--help", action="store_true", dest="wants_help")
+
+
+def _add_chat(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    chat = _verb(verbs, "chat", "talk to a model")
+    chat.add_argument("path", metavar="RUN", type=Path, help="run directory, or its recipe")
+    chat.add_argument("--prompt", help="ask once, print the answer, end")
+    chat.add_argument("--system", help="a system message in front of the conversation")
+    chat.add_argument("--temperature", type=float, default=0.7, help="0 takes the likeliest token")
+    chat.add_argument("--top-p", type=float, default=1.0, help="smallest set of this probability")
+    chat.add_argument("--top-k", type=int, default=None, help="only the k likeliest tokens")
+    chat.add_argument("--max-tokens", type=int, default=None, help="longest answer")
+    chat.add_argument("--seed", type=int, default=None, help="the same seed, the same answer")
+    chat.add_argument(
+        "--explain", action="store_true", help="the likeliest next tokens at every step"
+    )
+    chat.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+
+
+def _add_serve(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    serve = _verb(verbs, "serve", "an OpenAI-compatible API on your models")
+    serve.add_argument("paths", metavar="RUN", type=Path, nargs="*", help="run directories")
+    serve.add_argument("--demo", action="store_true", help="the models of `groundup demo`")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    serve.add_argument("--port", type=int, default=8000)
+    serve.add_argument("--data-dir", type=Path, default=Path("data"), help="keys and server state")
+    serve.add_argument("--no-auth", action="store_true", help="no key needed; loopback only")
+    serve.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code and never raises `GroundupError`."""
+    known, rest = parser().parse_known_args(arguments)
+    if rest and known.verb not in (*_STAGE_VERBS, "run"):
+        parser().error(f"unrecognised arguments: {' '.join(rest)}")
+    from groundup.cli import verbs
+    from groundup.core import console, interrupt
+
+    console.install_logging(debug=known.debug)
+    interrupt.install()
+    try:
+        verbs.call(known, rest)
+    except (GroundupError, OSError) as problem:
+        error = problem if isinstance(problem, GroundupError) else from_os_error(problem)
+        if error is None:
+            raise
+        if known.debug:
+            traceback.print_exc()
+        console.error(error)
+        return error.exit_code
+    return 0
+
+
+def entry() -> None:
+    """The installed command.
+
+    Ends with `os._exit`: native threads of the data engine can crash a normal exit of CPython 3.11
+    after all work is done.
+    """
+    try:
+        code = main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 2
+    except BrokenPipeError:
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        pass
+    os._exit(code)
