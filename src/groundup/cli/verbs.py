@@ -35,7 +35,7 @@ def call(known: argparse.Namespace, rest: Sequence[str]) -> None:
 
     tune_allocator()  # worth up to 1.6x in training, and only before PyTorch allocates
     os.environ.setdefault("OMP_NUM_THREADS", str(_threads()))
-    verb = {
+    verbs = {
         "run": run,
         "demo": demo,
         "chat": chat,
@@ -44,13 +44,8 @@ def call(known: argparse.Namespace, rest: Sequence[str]) -> None:
         "verify": verify,
         "doctor": doctor,
         "docs": docs,
-    }.get(known.verb)
-    if verb is None:
-        stage(known, rest)
-    elif known.verb == "run":
-        run(known, rest)
-    else:
-        verb(known, [])
+    }
+    verbs.get(known.verb, stage)(known, rest)
 
 
 def _threads() -> int:
