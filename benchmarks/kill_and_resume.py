@@ -1,0 +1,111 @@
+"""Kills a pipeline with SIGKILL at a random moment inside every stage, and compares the results.
+
+    python benchmarks/kill_and_resume.py recipes/demo [--reference runs] [--seed 1]
+
+One uninterrupted run is the reference (made first unless `--reference` names the folder of an
+earlier one). Then the same recipe is built in a fresh folder, killed once inside each stage, and
+started again each time with the same command. At the end every file of every stage must have the
+digest that the reference recorded, weights included. What holds times of day is left out of the
+comparison: metrics, logs, the report, and the measured speeds in manifests.
+
+Exit code 0 when all are equal, 1 when not.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+TIMED = ("metrics.jsonl", "report.html", "report.md", "shards.jsonl")
+
+
+def command(recipe: Path, runs: Path) -> list[str]:
+    groundup = Path(sys.executable).parent / "groundup"
+    return [str(groundup), "run", str(recipe), "--runs", str(runs)]
+
+
+def manifests(runs: Path) -> dict[str, dict]:
+    """Manifests by `stage/run directory`, oldest first."""
+    found = sorted(runs.glob("*/*/manifest.json"), key=lambda path: path.stat().st_mtime)
+    return {
+        path.parent.relative_to(runs).as_posix(): json.loads(path.read_text()) for path in found
+    }
+
+
+def run_to_end(recipe: Path, runs: Path) -> None:
+    subprocess.run(command(recipe, runs), check=True)
+
+
+def kill_inside(recipe: Path, runs: Path, stage: str, after_s: float) -> bool:
+    """Starts the pipeline and kills its process group `after_s` into a stage; False if it ended."""
+    process = subprocess.Popen(
+        command(recipe, runs), start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    manifest = runs / stage / "manifest.json"
+    while process.poll() is None and not manifest.exists():
+        time.sleep(0.02)
+    deadline = time.monotonic() + after_s
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if process.poll() is not None:
+        return False
+    unfinished = json.loads(manifest.read_text())["status"] != "complete"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return unfinished
+
+
+def differences(reference: Path, other: Path) -> list[str]:
+    """Names of files whose digests differ, or that only one side has."""
+    expected, found = manifests(reference), manifests(other)
+    wrong = sorted(set(expected) ^ set(found))
+    for run in expected.keys() & found.keys():
+        left, right = (
+            {o["path"]: o["sha256"] for o in side[run]["outputs"] if compared(run, o["path"])}
+            for side in (expected, found)
+        )
+        wrong += [
+            f"{run}/{name}"
+            for name in left.keys() | right.keys()
+            if left.get(name) != right.get(name)
+        ]
+    return wrong
+
+
+def compared(run: str, name: str) -> bool:
+    """Reports, metrics and the dates in archives hold times; everything else must be equal."""
+    timed = run.startswith("report/") or Path(name).parts[0] == "archive"
+    return not timed and Path(name).name not in TIMED
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--reference", type=Path)
+    parser.add_argument("--to", type=Path, default=Path("runs-killed"))
+    parser.add_argument("--seed", type=int, default=1)
+    known = parser.parse_args()
+    reference = known.reference
+    if reference is None:
+        reference = known.to.with_name(known.to.name + "-reference")
+        run_to_end(known.recipe, reference)
+    moments = random.Random(known.seed)
+    for run, manifest in manifests(reference).items():
+        after_s = moments.uniform(0.1, 0.9) * manifest["seconds"]
+        inside = kill_inside(known.recipe, known.to, run, after_s)
+        state = "killed" if inside else "was over before the kill"
+        print(f"{run}: {state} after {after_s:.1f} of {manifest['seconds']:.1f} s", flush=True)
+    run_to_end(known.recipe, known.to)
+    wrong = differences(reference, known.to)
+    compared_files = sum(len(manifest["outputs"]) for manifest in manifests(known.to).values())
+    print(f"{compared_files} files, {len(wrong)} differ", *wrong, sep="\n  ")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
