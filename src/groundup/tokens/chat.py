@@ -1,0 +1,130 @@
+"""Conversations to token ids and a loss mask: the only place where a chat template exists.
+
+Template `groundup-1`, without any space or line break between the parts:
+
+```text
+<|system|>{system}<|user|>{question}<|assistant|>{answer}<|end|>
+```
+
+The system turn may be left out; further turns follow in the same way. A marker is one special
+token, and the text between markers is encoded as ordinary text, so no message can forge a marker.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from groundup.core.errors import DataError
+from groundup.core.records import Message
+from groundup.tokens.tokenizer import ASSISTANT, END, SYSTEM, USER, Tokenizer
+
+__all__ = [
+    "TEMPLATE",
+    "Rendered",
+    "check_messages",
+    "prompt_ids",
+    "render_example",
+    "render_text",
+    "stop_ids",
+    "template_json",
+]
+
+TEMPLATE = "groundup-1"
+
+_MARKERS = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
+_ROLES_HINT = "an optional system message, then user and assistant in turn, ending with user"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A conversation with its answer.
+
+    Attributes:
+        ids: Token ids of prompt, answer and the end token.
+        trained: Beside each id, whether the loss counts its prediction: the answer and its end
+            token, nothing of the prompt (earlier answers in it included).
+    """
+
+    ids: list[int]
+    trained: list[bool]
+
+
+def check_messages(messages: Sequence[Message]) -> None:
+    """Checks that messages are a prompt that an assistant can answer.
+
+    Raises:
+        DataError: No messages, an unknown role, or roles out of order; says which message.
+    """
+    if not messages:
+        raise DataError("a conversation without messages", hint=_ROLES_HINT)
+    turns = messages[1:] if messages[0].role == "system" else messages
+    offset = len(messages) - len(turns)
+    for index, message in enumerate(turns):
+        wanted = "user" if index % 2 == 0 else "assistant"
+        if message.role != wanted:
+            raise DataError(
+                f"message {offset + index + 1} has the role {message.role!r}, not {wanted!r}",
+                hint=_ROLES_HINT,
+                offset=offset + index,
+            )
+    if len(turns) % 2 == 0:
+        raise DataError(
+            f"the last message has the role {messages[-1].role!r}, not 'user'",
+            hint=_ROLES_HINT,
+            offset=len(messages) - 1,
+        )
+
+
+def prompt_ids(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
+    """Ids up to and with the marker after which the assistant answers.
+
+    Raises:
+        DataError: The messages are not a prompt (`check_messages`).
+    """
+    check_messages(messages)
+    ids = []
+    for message in messages:
+        ids.append(tokenizer.special[_MARKERS[message.role]])
+        ids.extend(tokenizer.encode(message.content))
+        if message.role == "assistant":
+            ids.append(tokenizer.end_id)
+    ids.append(tokenizer.special[ASSISTANT])
+    return ids
+
+
+def render_example(tokenizer: Tokenizer, messages: Sequence[Message], answer: str) -> Rendered:
+    """Prompt, answer and end token, with the mask of what is trained.
+
+    Raises:
+        DataError: The messages are not a prompt (`check_messages`).
+    """
+    prompt = prompt_ids(tokenizer, messages)
+    target = [*tokenizer.encode(answer), tokenizer.end_id]
+    return Rendered(ids=[*prompt, *target], trained=[False] * len(prompt) + [True] * len(target))
+
+
+def render_text(messages: Sequence[Message], answer: str | None = None) -> str:
+    """The conversation as the template writes it, for people; not for encoding.
+
+    Raises:
+        DataError: The messages are not a prompt (`check_messages`).
+    """
+    check_messages(messages)
+    parts = []
+    for message in messages:
+        end = END if message.role == "assistant" else ""
+        parts.append(f"{_MARKERS[message.role]}{message.content}{end}")
+    parts.append(ASSISTANT)
+    if answer is not None:
+        parts.append(f"{answer}{END}")
+    return "".join(parts)
+
+
+def stop_ids(tokenizer: Tokenizer) -> frozenset[int]:
+    """Ids that end an answer: the end token, and any marker, for no answer contains one."""
+    return frozenset(tokenizer.special.values())
+
+
+def template_json(tokenizer: Tokenizer) -> dict[str, Any]:
+    """What a model folder's `chat.json` says of the template that the model was tuned with."""
+    return {"template": TEMPLATE, "stop_ids": sorted(stop_ids(tokenizer))}
