@@ -4,8 +4,8 @@ from pathlib import Path
 
 import psutil
 
-from groundup.core.artifact import describe_environment
 from groundup.core.machine import cores, describe_hardware, disk_free_bytes
+from groundup.core.manifest import describe_environment
 
 __all__ = ["findings"]
 

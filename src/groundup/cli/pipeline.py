@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from groundup.core import console
-from groundup.core.artifact import Artifact, Manifest, RunDir, read_manifest, run_key
+from groundup.core.artifact import Artifact, RunDir, run_key
 from groundup.core.config import (
     StageConfig,
     inputs_of,
@@ -24,6 +24,7 @@ from groundup.core.config import (
 )
 from groundup.core.errors import ConfigError, MissingArtifact
 from groundup.core.machine import memory_meter
+from groundup.core.manifest import Manifest, read_manifest
 
 __all__ = ["STAGES", "Node", "Stage", "build", "find", "load_graph", "target_recipe", "with_keys"]
 

@@ -18,19 +18,12 @@ refuses anything else. Equal key and complete: reuse. Equal key, not complete: r
 import fcntl
 import hashlib
 import json
-import logging
 import os
-import platform
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from groundup.core.errors import (
     CorruptArtifact,
@@ -40,7 +33,17 @@ from groundup.core.errors import (
     WrongKindArtifact,
 )
 from groundup.core.machine import describe_hardware
+from groundup.core.manifest import (
+    MANIFEST,
+    InputRef,
+    Manifest,
+    Output,
+    describe_code,
+    describe_environment,
+    read_manifest,
+)
 from groundup.core.metrics import Metrics
+from groundup.core.publish import digest_file, publish, remove
 from groundup.core.shards import Shards
 
 __all__ = [
@@ -54,59 +57,7 @@ __all__ = [
     "run_key",
 ]
 
-log = logging.getLogger(__name__)
-
-SCHEMA = 1
-_MANIFEST = "manifest.json"
-_UNHASHED = {_MANIFEST, "run.log", ".lock"}
-
-
-class InputRef(BaseModel):
-    """An input as it was when the run was made."""
-
-    model_config = ConfigDict(frozen=True)
-
-    stage: str
-    key: str
-    path: str
-    """Run directory, relative to this one."""
-    digest: str
-    """sha256 over the input's own list of outputs: names its result, not only its request."""
-
-
-class Output(BaseModel):
-    """A file of a complete run."""
-
-    model_config = ConfigDict(frozen=True)
-
-    path: str
-    size_bytes: int
-    sha256: str
-
-
-class Manifest(BaseModel):
-    """What a run directory says of itself."""
-
-    model_config = ConfigDict(frozen=True)
-
-    schema_version: int = SCHEMA
-    stage: str
-    stage_version: int
-    name: str
-    key: str
-    status: str = "running"
-    started_utc: str = ""
-    seconds: float = 0.0
-    """Seconds of work, over all the processes that reached a clean end."""
-    peak_memory_bytes: int = 0
-    """Largest sum of resident memory over the process tree, sampled every half second."""
-    inputs: dict[str, InputRef] = {}
-    outputs: list[Output] = []
-    summary: dict[str, Any] = {}
-    """The few numbers a person wants to know."""
-    environment: dict[str, str] = {}
-    hardware: dict[str, str] = {}
-    code: dict[str, str] = {}
+_UNHASHED = {MANIFEST, "run.log", ".lock"}
 
 
 def run_key(
@@ -120,46 +71,6 @@ def run_key(
     request = [stage, version, semantic, dict(inputs), dict(outside)]
     text = json.dumps(request, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def digest_file(path: Path) -> str:
-    """sha256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def publish(path: Path) -> Iterator[Path]:
-    """Yields a partial path to write a file or folder at; renames it to `path` when whole.
-
-    An exception inside removes the partial and leaves what was at `path` as it was.
-    """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    _remove(partial)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield partial
-        _sync(partial)
-        if path.is_dir():
-            _remove(path)
-        partial.replace(path)
-    except BaseException:
-        _remove(partial)
-        raise
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    """Makes the bytes of a file, or of every file in a folder, reach the disk."""
-    for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
 
 
 class Artifact:
@@ -261,29 +172,6 @@ class Artifact:
         return InputRef(stage=self.manifest.stage, key=self.key, path=relative, digest=self.digest)
 
 
-def read_manifest(path: Path) -> Manifest | None:
-    """The manifest of a run directory, finished or not; None when there is none.
-
-    Raises:
-        CorruptArtifact: It is there but unreadable or of an unknown schema.
-    """
-    file = path / _MANIFEST
-    if not file.is_file():
-        return None
-    try:
-        manifest = Manifest.model_validate_json(file.read_bytes())
-    except ValidationError as error:
-        raise CorruptArtifact(
-            f"{file} is damaged", hint=f"delete {path} and run its recipe again"
-        ) from error
-    if manifest.schema_version != SCHEMA:
-        raise CorruptArtifact(
-            f"{file} has schema {manifest.schema_version}; this program reads {SCHEMA}",
-            hint="use the version of groundup that wrote it, or build it again",
-        )
-    return manifest
-
-
 class RunDir:
     """A run directory under construction; one process at a time holds its lock.
 
@@ -346,7 +234,7 @@ class RunDir:
     def _clean(self) -> None:
         """Removes what a killed process left half-written."""
         for leftover in self.path.rglob("*.partial"):
-            _remove(leftover)
+            remove(leftover)
 
     def file(self, name: str) -> Path:
         """Path for one of the run's files; its folder is made."""
@@ -403,33 +291,5 @@ class RunDir:
                 yield name, file
 
     def _write_manifest(self, manifest: Manifest) -> None:
-        with publish(self.path / _MANIFEST) as partial:
+        with publish(self.path / MANIFEST) as partial:
             partial.write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-
-
-def describe_environment() -> dict[str, str]:
-    """Versions that can change a result."""
-    names = ("groundup", "torch", "daft", "numpy", "resiliparse", "rustbpe", "tiktoken")
-    found = {"python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def describe_code() -> dict[str, str]:
-    """Commit and a digest of uncommitted changes, when the program runs from a checkout."""
-    root = Path(__file__).resolve().parents[3]
-    if not (root / ".git").exists():
-        return {}
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(root), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return done.stdout.strip()
-
-    commit, changes = git("rev-parse", "HEAD"), git("diff", "HEAD")
-    dirty = hashlib.sha256(changes.encode()).hexdigest()[:12] if changes else ""
-    return {"commit": commit, "dirty": dirty}

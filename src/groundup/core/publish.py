@@ -1,0 +1,51 @@
+"""Whole or not at all: files and folders appear under their name only when they are complete."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["digest_file", "publish", "remove"]
+
+
+def digest_file(path: Path) -> str:
+    """sha256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def publish(path: Path) -> Iterator[Path]:
+    """Yields a partial path to write a file or folder at; renames it to `path` when whole.
+
+    An exception inside removes the partial and leaves what was at `path` as it was.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    remove(partial)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield partial
+        _sync(partial)
+        if path.is_dir():
+            remove(path)
+        partial.replace(path)
+    except BaseException:
+        remove(partial)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Deletes a file or folder; fine when it is not there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Makes the bytes of a file, or of every file in a folder, reach the disk."""
+    for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
