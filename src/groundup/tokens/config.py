@@ -18,7 +18,7 @@ class TokensConfig(StageConfig, frozen=True):
     """Ids in all: 256 bytes, the merges, and 4 special tokens. Up to 65,536 a token is 2 bytes."""
     pattern: Literal["gpt2", "cl100k"] = "gpt2"
     """How text is cut into pieces before merging; `cl100k` is also Llama 3's."""
-    sample_bytes: Annotated[int, Field(ge=1)] = 2_000_000_000
+    sample_bytes: Annotated[int, Field(ge=1, le=2**31 - 1)] = 2_000_000_000
     """UTF-8 bytes of training documents from which merges are learned; bounds the memory."""
     seed: Annotated[int, Field(ge=0)] = 1
     """Chooses the sampled documents when the corpus is larger than `sample_bytes`."""

@@ -2,7 +2,8 @@
 
 Only patterns that tiktoken, Hugging Face `tokenizers` and llama.cpp all know are offered, so that
 a tokenizer trained here can be used everywhere. The expressions below are tiktoken's faster forms
-(possessive quantifiers) of the published ones; tests check that they cut alike.
+(possessive quantifiers) of the published ones; tests check that they cut alike. One thing differs: a run of more than `MAX_RUN`
+whitespace characters is cut (`cut_runs`), for the engine of the expressions crashes on longer ones.
 
 | name   | first used by | in llama.cpp | source                                           |
 |--------|---------------|--------------|--------------------------------------------------|
@@ -10,9 +11,10 @@ a tokenizer trained here can be used everywhere. The expressions below are tikto
 | cl100k | GPT-4         | llama-bpe    | openai/tiktoken, tiktoken_ext/openai_public.py   |
 """
 
+import re
 from typing import Literal
 
-__all__ = ["HF_CL100K", "PATTERNS", "PatternName"]
+__all__ = ["HF_CL100K", "MAX_RUN", "PATTERNS", "PatternName", "cut_runs"]
 
 PatternName = Literal["gpt2", "cl100k"]
 
@@ -29,3 +31,18 @@ HF_CL100K = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 """`cl100k` exactly as in Llama 3's `tokenizer.json`, so that converters recognise it."""
+
+MAX_RUN = 100_000
+"""Whitespace characters in one piece; tiktoken 0.14 and rustbpe 0.1 overflow near a million."""
+
+_RUN = re.compile(r"[^\S\x1c-\x1f]+")  # Python counts four control characters as space, Rust not
+
+
+def cut_runs(text: str) -> list[str]:
+    """The text in parts none of which has a longer run of whitespace than `MAX_RUN`."""
+    if not any(character.isspace() for character in text[::MAX_RUN]):
+        return [text]  # a longer run would cover one of these places
+    cuts = [0]
+    for run in _RUN.finditer(text):
+        cuts.extend(range(run.start() + MAX_RUN, run.end(), MAX_RUN))
+    return [text[start:end] for start, end in zip(cuts, [*cuts[1:], len(text)], strict=True)]

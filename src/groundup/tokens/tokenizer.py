@@ -7,13 +7,14 @@ Special tokens come from code only: text that spells `<|end|>` is encoded as ord
 
 import json
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
 import tiktoken
 
 from groundup.core.errors import ArtifactError, ConfigError, DataError
-from groundup.tokens.split import PATTERNS, PatternName
+from groundup.tokens.split import PATTERNS, PatternName, cut_runs
 from groundup.tokens.tokenizer_json import UnknownFormat, from_json, to_json
 
 __all__ = ["ASSISTANT", "END", "SPECIAL", "SYSTEM", "USER", "Tokenizer"]
@@ -104,11 +105,15 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text; never a special id. Lone surrogates become U+FFFD."""
-        return self._encoding.encode_ordinary(text)
+        parts = cut_runs(text)
+        if len(parts) == 1:
+            return self._encoding.encode_ordinary(text)
+        return [id for part in parts for id in self._encoding.encode_ordinary(part)]
 
     def encode_batch(self, texts: Sequence[str], *, workers: int) -> list[list[int]]:
         """`encode` for many texts in several threads."""
-        return self._encoding.encode_ordinary_batch(list(texts), num_threads=workers)
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(self.encode, texts))
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = False) -> str:
         """Text of ids; bytes that are not UTF-8 (a character cut in two) become U+FFFD.
