@@ -97,8 +97,28 @@ class Cache:
 
     def keep(self, rows_B: Tensor) -> None:
         """Keeps these rows, in this order; a row may be named several times."""
-        self._keys = [keys[rows_B] for keys in self._keys]
-        self._values = [values[rows_B] for values in self._values]
+        self._keys = [_gather(keys, rows_B, self.length) for keys in self._keys]
+        self._values = [_gather(values, rows_B, self.length) for values in self._values]
         if self._start_B is not None:
-            self._start_B = self._start_B[rows_B]
-            self._least_start = int(self._start_B.min())
+            self.pad_left(self._start_B[rows_B])
+
+    def move(self, sources: Tensor, targets: Tensor, batch: int) -> None:
+        """Copies the rows `sources` over the rows `targets`, then drops all rows from `batch` on.
+
+        Retires finished rows at the price of the rows that fill their places.
+        """
+        filled = slice(0, self.length)
+        for kept in (self._keys, self._values):
+            for layer, old in enumerate(kept):
+                old[targets, :, filled] = old[sources, :, filled]
+                kept[layer] = old[:batch]
+        if self._start_B is not None:
+            self._start_B[targets] = self._start_B[sources]
+            self.pad_left(self._start_B[:batch])
+
+
+def _gather(old: Tensor, rows_B: Tensor, length: int) -> Tensor:
+    """Rows of a layer's keys or values in a new tensor; only the filled slots are copied."""
+    new = old.new_empty(len(rows_B), *old.shape[1:])
+    new[:, :, :length] = old[rows_B, :, :length]
+    return new

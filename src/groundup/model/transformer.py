@@ -42,7 +42,8 @@ class Block(nn.Module):
     def forward(self, x_BTD: Tensor, frame: Frame) -> Tensor:
         """The residual stream after this block, (B, T, D)."""
         x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD).to(frame.dtype), frame)
-        return x_BTD + self.feedforward(self.feedforward_norm(x_BTD).to(frame.dtype))
+        y_BTD: Tensor = self.feedforward(self.feedforward_norm(x_BTD).to(frame.dtype))
+        return x_BTD + y_BTD
 
 
 class Transformer(nn.Module):
