@@ -2,8 +2,8 @@
 
 Only patterns that tiktoken, Hugging Face `tokenizers` and llama.cpp all know are offered, so that
 a tokenizer trained here can be used everywhere. The expressions below are tiktoken's faster forms
-(possessive quantifiers) of the published ones; tests check that they cut alike. One thing differs: a run of more than `MAX_RUN`
-whitespace characters is cut (`cut_runs`), for the engine of the expressions crashes on longer ones.
+(possessive quantifiers) of the published ones; tests check that they cut alike. One thing differs:
+whitespace longer than `MAX_RUN` is cut (`cut_runs`), for it crashes the engine of the expressions.
 
 | name   | first used by | in llama.cpp | source                                           |
 |--------|---------------|--------------|--------------------------------------------------|
