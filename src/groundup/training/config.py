@@ -125,7 +125,7 @@ class PretrainConfig(StageConfig, frozen=True):
     """How the learning rate moves."""
     evaluation_every_steps: Count = 200
     """Steps between measurements on the validation split; the end is always measured."""
-    evaluation_tokens: Count | None = 200_000
+    evaluation_tokens: Count | None = 32_768
     """Tokens of the validation split used while training; the last measurement takes all."""
     samples: SamplesConfig = SamplesConfig()
     """What the model is asked to write at every measurement."""

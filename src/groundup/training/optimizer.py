@@ -27,6 +27,10 @@ __all__ = ["GroupedOptimizer", "build", "clip_gradients", "roles"]
 
 Named = dict[str, nn.Parameter]
 
+# Names in `groundup.model.transformer`.
+HEAD_WEIGHT = "head.weight"
+BLOCKS = "blocks."
+
 
 class GroupedOptimizer:
     """Several PyTorch optimizers behind one face; each group has its own peak learning rate.
@@ -101,30 +105,23 @@ class GroupedOptimizer:
 def roles(model: nn.Module) -> dict[str, Named]:
     """Every trainable weight by role and name; the rule is the table on top of this module.
 
-    A weight that two modules share (tied embeddings) is listed once, as `head`.
+    A table that is also the output layer is listed once, as `head`: of the two learning rates the
+    output layer's is the smaller and safer one.
     """
     found: dict[str, Named] = {"matrix": {}, "embedding": {}, "head": {}, "scalar": {}}
-    tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-    heads = {
-        id(parameter)
-        for name, parameter in model.named_parameters(remove_duplicate=False)
-        if name == HEAD_WEIGHT
-    }
+    everywhere = model.named_parameters(remove_duplicate=False)
+    heads = {id(parameter) for name, parameter in everywhere if name == HEAD_WEIGHT}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         if id(parameter) in heads:
             role = "head"
-        elif id(parameter) in tables:
-            role = "embedding"
+        elif parameter.ndim < 2:
+            role = "scalar"
         else:
-            role = "matrix" if parameter.ndim == 2 else "scalar"
+            role = "matrix" if name.startswith(BLOCKS) else "embedding"
         found[role][name] = parameter
     return found
-
-
-HEAD_WEIGHT = "head.weight"
-"""Name of the output layer's matrix in `groundup.model.transformer`."""
 
 
 def build(model: nn.Module, config: AdamWConfig | MuonConfig) -> GroupedOptimizer:
