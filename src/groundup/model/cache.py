@@ -7,11 +7,16 @@ Rows of one batch end at the same slot, so that a step writes one slice. A short
 on the left: `start_B` says at which slot each row begins, and its position 0 is there.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from groundup.core.errors import ShapeError
 from groundup.model.config import ModelShape
+
+if TYPE_CHECKING:
+    from groundup.model.transformer import Transformer
 
 __all__ = ["Cache"]
 
@@ -40,6 +45,11 @@ class Cache:
         self._values = [torch.empty(shape, device=device, dtype=dtype) for _ in layers]
         self._start_B: Tensor | None = None
         self._least_start = 0
+
+    @classmethod
+    def of(cls, model: "Transformer", *, batch: int, max_len: int) -> "Cache":
+        """A cache where a model is, in the format that it computes in."""
+        return cls(model.config, batch, max_len, model.device, model.compute_dtype)
 
     @property
     def batch(self) -> int:
