@@ -16,7 +16,7 @@ from groundup.core.errors import DeviceError, NumericalError
 from groundup.core.interrupt import StopRequest
 from groundup.training.optimizer import GroupedOptimizer, clip_gradients
 
-__all__ = ["Step", "accumulate", "train"]
+__all__ = ["LossFn", "Step", "accumulate", "train"]
 
 LossFn = Callable[[Tensor, Tensor], Tensor]
 
@@ -113,7 +113,7 @@ def accumulate(loss_fn: LossFn, batch: Tensor, micro_batch_rows: int) -> Tensor:
     """
     total = torch.zeros((), device=batch.device)
     try:
-        for micro in batch.split(micro_batch_rows):
+        for micro in torch.split(batch, micro_batch_rows):
             loss = loss_fn(micro[:, :-1], micro[:, 1:]) * (len(micro) / len(batch))
             loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
             total += loss.detach()

@@ -9,34 +9,19 @@ twice, with equal values; the later line counts.
 
 import json
 import logging
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from groundup.core.artifact import Artifact, RunDir
-from groundup.core.console import Bar, duration, progress
-from groundup.core.interrupt import stop_request
-from groundup.core.seeds import derive
-from groundup.evaluate.bits_per_byte import measure
+from groundup.core.console import duration
 from groundup.evaluate.ngram import baselines
-from groundup.model import count, device
-from groundup.model.config import ModelConfig
-from groundup.model.transformer import Transformer
 from groundup.tokens.loader import TokenRows
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training import checkpoint
 from groundup.training.config import PretrainConfig
-from groundup.training.loop import LossFn, Step, train
-from groundup.training.meters import Meter
-from groundup.training.microbatch import micro_batch_rows
-from groundup.training.optimizer import build
 from groundup.training.publish import publish_model
-from groundup.training.samples import Samples
-from groundup.training.schedule import lr_factor
+from groundup.training.session import Session
 
 __all__ = ["VERSION", "run"]
 
@@ -61,7 +46,7 @@ def run(config: PretrainConfig, inputs: Mapping[str, Artifact], out: RunDir) -> 
         tokens = inputs["tokens"]
         tokenizer = Tokenizer.load(tokens.file("tokenizer.json"))
         bar_to_beat = _baselines(config, tokens, tokenizer, out)
-        session = _Session(config, tokens, tokenizer, out)
+        session = Session(config, tokens, tokenizer, out)
         session.train()
         publish_model(out, session.model, tokenizer)
         out.write_json(RESULT, session.result(bar_to_beat))
@@ -92,171 +77,6 @@ def _baselines(
         values["ngram_bits_per_byte"],
     )
     return values
-
-
-class _Session:
-    """One process's work on a run: the objects that the loop needs, built or restored."""
-
-    def __init__(
-        self, config: PretrainConfig, tokens: Artifact, tokenizer: Tokenizer, out: RunDir
-    ) -> None:
-        T = config.model.context_length
-        self.config, self.out = config, out
-        self.device = device.choose(config.device)
-        self.rows = TokenRows.open(tokens, "train", T)
-        self.validation = TokenRows.open(tokens, "validation", T)
-        shape = ModelConfig.of(config.model, vocab_size=tokenizer.vocab_size)
-        self.model = Transformer(shape, seed=derive(config.seed, "pretrain/init")).to(self.device)
-        self.optimizer = build(self.model, config.optimizer)
-        self.meter = Meter(
-            flops_per_token=count.flops_per_token(shape, T),
-            limit_flops=device.matmul_limit_flops(self.device, self.model.compute_dtype),
-        )
-        found = checkpoint.load_latest(out, self.model, self.optimizer)
-        self.first_step = found.step if found else 0
-        self.validation_bits: float | None = None
-        if found:
-            self.meter.resume(found.state["meter"])
-            self.validation_bits = found.state["validation_bits_per_byte"]
-        self.samples = Samples(
-            out, tokenizer, config.samples, seed=config.seed, first_step=self.first_step
-        )
-        self.saved_at = time.monotonic()
-
-    def train(self) -> None:
-        """Takes all the steps that are left."""
-        config, n_steps = self.config, self.config.n_steps
-        self._announce()
-        batch_rows = config.batch_tokens // config.model.context_length
-        with progress("pretrain", n_steps, "steps") as bar, stop_request() as request:
-            bar.resume_at(self.first_step)
-            if self.first_step == 0:
-                self._evaluate(0)
-            train(
-                self._loss_fn(),
-                self.optimizer,
-                self._batches(batch_rows),
-                first_step=self.first_step,
-                n_steps=n_steps,
-                lr_factor=lambda step: lr_factor(step, total_steps=n_steps, config=config.schedule),
-                micro_batch_rows=micro_batch_rows(
-                    self.model.config,
-                    self.device,
-                    batch_rows=batch_rows,
-                    wanted_tokens=config.micro_batch_tokens,
-                ),
-                clip_norm=config.optimizer.clip_norm,
-                hooks=[self._log, self._show(bar), self._evaluate_when_due, self._save_when_due],
-                save=self._save,
-                request=request,
-            )
-
-    def _announce(self) -> None:
-        shape = self.model.config
-        log.info(
-            "%s parameters, %s tokens in %s steps (%.1f epochs) on %s in %s",
-            f"{count.n_params(shape):,}",
-            f"{self.config.n_steps * self.config.batch_tokens:,}",
-            f"{self.config.n_steps:,}",
-            self.config.n_steps * self.config.batch_tokens / self.rows.n_tokens,
-            self.device,
-            str(self.model.compute_dtype).removeprefix("torch."),
-        )
-
-    def _loss_fn(self) -> LossFn:
-        if not self.config.compile:
-            return self.model.loss
-        compiled: LossFn = torch.compile(self.model.loss)
-        return compiled
-
-    def _batches(self, batch_rows: int) -> Callable[[int], Tensor]:
-        seed = derive(self.config.seed, "pretrain/rows")
-        return lambda step: torch.from_numpy(self.rows.batch(seed, step, batch_rows)).to(
-            self.device
-        )
-
-    def _log(self, step: Step) -> None:
-        self.meter.add(step)
-        if step.number % self.config.log_every_steps and step.number < self.config.n_steps:
-            return
-        speed = self.meter.recent_tokens_per_s
-        self.out.metrics.log(
-            step.number,
-            train__loss_nats=round(self.meter.take_loss(), 5),
-            train__gradient_norm=round(step.gradient_norm, 5),
-            train__lr_factor=round(step.lr_factor, 5),
-            train__tokens=step.number * step.tokens,
-            train__tokens_per_s=round(speed, 1),
-            train__limit_fraction=round(self.meter.limit_fraction(speed), 4),
-        )
-
-    def _show(self, bar: Bar) -> Callable[[Step], None]:
-        def show(step: Step) -> None:
-            speed = self.meter.recent_tokens_per_s
-            bar.update(
-                1,
-                f"loss {step.loss_nats:.2f}, {speed:,.0f} tok/s, "
-                f"{self.meter.limit_fraction(speed):.0%} of limit",
-            )
-
-        return show
-
-    def _evaluate_when_due(self, step: Step) -> None:
-        if step.number % self.config.evaluation_every_steps == 0:
-            self._evaluate(step.number)
-        elif step.number == self.config.n_steps:
-            self._evaluate(step.number)
-
-    def _evaluate(self, step: int) -> None:
-        last = step == self.config.n_steps
-        found = measure(
-            self.model,
-            self.validation,
-            max_tokens=None if last else self.config.evaluation_tokens,
-        )
-        self.validation_bits = found.bits_per_byte
-        self.out.metrics.log(
-            step,
-            validation__bits_per_byte=round(found.bits_per_byte, 5),
-            validation__loss_nats=round(found.nats_per_token, 5),
-        )
-        log.info("step %d: validation %.3f bits per byte", step, found.bits_per_byte)
-        self.samples.write(self.model, step)
-
-    def _save_when_due(self, step: Step) -> None:
-        due = time.monotonic() - self.saved_at >= self.config.checkpoint_every_s
-        if due or step.number == self.config.n_steps:
-            self._save(step.number)
-
-    def _save(self, step: int) -> None:
-        checkpoint.save(
-            self.out,
-            step,
-            self.model,
-            self.optimizer,
-            {"meter": self.meter.state(), "validation_bits_per_byte": self.validation_bits},
-        )
-        self.saved_at = time.monotonic()
-
-    def result(self, bar_to_beat: Mapping[str, Any]) -> dict[str, Any]:
-        """The few numbers a person wants to know."""
-        meter, bits = self.meter, self.validation_bits
-        assert bits is not None  # the last step is always measured
-        return {
-            "params": count.n_params(self.model.config),
-            "tokens": meter.tokens,
-            "epochs": round(meter.tokens / self.rows.n_tokens, 3),
-            "validation_bits_per_byte": round(bits, 5),
-            "unigram_bits_per_byte": round(bar_to_beat["unigram_bits_per_byte"], 5),
-            "ngram_bits_per_byte": round(bar_to_beat["ngram_bits_per_byte"], 5),
-            "ngram_order": bar_to_beat["ngram_order"],
-            "beats_baselines": bits < bar_to_beat["ngram_bits_per_byte"],
-            "train_seconds": round(meter.seconds, 2),
-            "tokens_per_s": round(meter.tokens_per_s, 1),
-            "flops": meter.flops_per_token * meter.tokens,
-            "limit_flops": round(meter.limit_flops),
-            "limit_fraction": round(meter.limit_fraction(meter.tokens_per_s), 4),
-        }
 
 
 def _say_result(summary: Mapping[str, Any]) -> None:

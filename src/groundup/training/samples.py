@@ -20,7 +20,7 @@ FILE = "samples.jsonl"
 
 
 class Samples:
-    """Writes lines `{"step": 200, "prompt": "...", "text": "..."}`; text does not repeat the prompt.
+    """Writes lines `{"step": 200, "prompt": "...", "text": "what follows the prompt"}`.
 
     Args:
         first_step: Steps taken by earlier processes; what they sampled later on is dropped, for it

@@ -1,0 +1,69 @@
+"""A tokens run over a small text, one byte a token, and a way to pretrain on it."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+
+from groundup.core.artifact import Artifact, Manifest, RunDir
+from groundup.core.config import validate
+from groundup.tokens.tokenizer import Tokenizer
+from groundup.training.config import PretrainConfig
+
+WORDS = "the model reads a row of bytes and learns which one comes next".split()
+
+
+def small_text(n_words, seed):
+    rng = random.Random(seed)
+    sentences = [" ".join(rng.choices(WORDS, k=8)) + ".\n" for _ in range(n_words // 8)]
+    return "".join(sentences)
+
+
+def make_tokens_run(folder, train_text, validation_text):
+    """Writes what the tokens stage writes, with a tokenizer of bytes."""
+    out = RunDir(folder, Manifest(stage="tokens", stage_version=1, name="t", key="0" * 12), "")
+    tokenizer = Tokenizer([bytes([value]) for value in range(256)])
+    tokenizer.save(out.file("tokenizer.json"))
+    about = {"dtype": "uint16", "vocab_size": tokenizer.vocab_size}
+    for split, text in [("train", train_text), ("validation", validation_text)]:
+        ids = [*tokenizer.encode(text), tokenizer.end_id]
+        out.file(f"{split}/00000.bin").write_bytes(np.array(ids, dtype="<u2").tobytes())
+        about[f"{split}_tokens"], about[f"{split}_bytes"] = len(ids), len(text.encode())
+    out.file("tokens.json").write_text(json.dumps(about))
+    return out.complete()
+
+
+@pytest.fixture(scope="session")
+def tokens(tmp_path_factory) -> Artifact:
+    folder = tmp_path_factory.mktemp("runs") / "tokens"
+    return make_tokens_run(folder, small_text(4000, seed=1), small_text(400, seed=2))
+
+
+@pytest.fixture(scope="session")
+def config() -> PretrainConfig:
+    """Twenty steps of a very small model."""
+    values = {
+        "tokens": "tokens.toml",
+        "budget_tokens": 20 * 256,
+        "batch_tokens": 256,
+        "micro_batch_tokens": 128,
+        "evaluation_every_steps": 8,
+        "evaluation_tokens": 512,
+        "log_every_steps": 4,
+        "samples": {"prompts": ["the "], "max_new_tokens": 4},
+        "model": {
+            "n_layers": 2,
+            "d_model": 16,
+            "n_heads": 2,
+            "context_length": 32,
+            "position": "rope",
+            "tied": False,
+        },
+    }
+    return validate(PretrainConfig, values, source="test")
+
+
+def new_run(folder):
+    manifest = Manifest(stage="pretrain", stage_version=1, name="p", key="1" * 12)
+    return RunDir(folder, manifest, 'stage = "pretrain"\n')
