@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from groundup.model.cache import Cache
+from groundup.model.cache import HIDDEN, Cache
 from groundup.model.config import ModelShape
 from groundup.model.layers import Linear, RMSNorm
 from groundup.model.rope import Rotation, no_rotation, rotate
@@ -24,10 +24,6 @@ __all__ = ["Attention", "Frame", "attend"]
 # 164 ms at 2048); the plain product also holds the (T, S) weights in memory.
 _PLAIN_MAX_KEYS = 2048
 
-# Added to the scores of hidden keys. Finite, so that a row of padding, which may see nothing, gives
-# numbers and not NaN.
-_HIDDEN = -1e30
-
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -37,13 +33,13 @@ class Frame:
         dtype: Number format of matrix products.
         rotation: Cosines and sines of the tokens' positions; empty with learned positions.
         cache: Keys and values of earlier tokens; None means none, and causal attention.
-        visible: Which cached slots a query sees, or None for all; unused without a cache.
+        bias: What the cache adds to the scores of its slots; empty without a cache.
     """
 
     dtype: torch.dtype
     rotation: Rotation
     cache: Cache | None
-    visible: Tensor | None
+    bias: Tensor
 
 
 class Attention(nn.Module):
@@ -70,8 +66,7 @@ class Attention(nn.Module):
         if frame.cache is None:
             y_BHTC = attend_causally(q_BHTC, k_BKTC, v_BKTC)
         else:
-            k_BKSC, v_BKSC = frame.cache.append(self.layer, k_BKTC, v_BKTC)
-            y_BHTC = attend(q_BHTC, k_BKSC, v_BKSC, frame.visible)
+            y_BHTC = attend(q_BHTC, *frame.cache.append(self.layer, k_BKTC, v_BKTC), frame.bias)
         y_BTD: Tensor = self.out(y_BHTC.transpose(1, 2).reshape(x_BTD.shape))
         return y_BTD
 
@@ -96,12 +91,8 @@ def attend_causally(q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor) -> Tensor:
     )
 
 
-def attend(q_BHTC: Tensor, k_BKSC: Tensor, v_BKSC: Tensor, visible: Tensor | None) -> Tensor:
-    """Attention to the slots that `visible` allows; returns (B, H, T, C)."""
-    bias = None
-    if visible is not None:
-        bias = torch.zeros(visible.shape, dtype=q_BHTC.dtype, device=q_BHTC.device)
-        bias.masked_fill_(~visible, _HIDDEN)
+def attend(q_BHTC: Tensor, k_BKSC: Tensor, v_BKSC: Tensor, bias: Tensor) -> Tensor:
+    """Attention with `bias`, (T, S) or (B, 1, T, S), added to the scores; returns (B, H, T, C)."""
     if q_BHTC.device.type == "cpu":
         return _attend_plainly(q_BHTC, k_BKSC, v_BKSC, bias)
     grouped = q_BHTC.shape[1] != k_BKSC.shape[1]
@@ -113,10 +104,10 @@ def attend(q_BHTC: Tensor, k_BKSC: Tensor, v_BKSC: Tensor, visible: Tensor | Non
 @lru_cache(maxsize=4)
 def _causal_bias(T: int, dtype: torch.dtype) -> Tensor:
     """(T, T): 0 on and below the diagonal, hidden above."""
-    return torch.full((T, T), _HIDDEN, dtype=dtype).triu_(1)
+    return torch.full((T, T), HIDDEN, dtype=dtype).triu_(1)
 
 
-def _attend_plainly(q_BHTC: Tensor, k_BKSC: Tensor, v_BKSC: Tensor, bias: Tensor | None) -> Tensor:
+def _attend_plainly(q_BHTC: Tensor, k_BKSC: Tensor, v_BKSC: Tensor, bias: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(C) + bias) v, as two batched products.
 
     The query heads of a group stand below each other as more rows of one product, so grouped keys
@@ -128,11 +119,10 @@ def _attend_plainly(q_BHTC: Tensor, k_BKSC: Tensor, v_BKSC: Tensor, bias: Tensor
     q = q_BHTC.reshape(B * K, rows, C)
     k = k_BKSC.reshape(B * K, S, C)
     v = v_BKSC.reshape(B * K, S, C)
-    if bias is None:
-        scores = torch.bmm(q * C**-0.5, k.transpose(1, 2))
-    else:
-        bias = bias.expand(B, K, T, S).repeat(1, 1, H // K, 1) if H > K else bias
-        bias = bias.expand(B, K, rows, S).reshape(B * K, rows, S) if bias.ndim > 2 else bias
-        scores = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=C**-0.5)
+    if bias.ndim > 2:
+        bias = bias.expand(B, H, T, S).reshape(B * K, rows, S)
+    elif H > K:
+        bias = bias.repeat(H // K, 1)
+    scores = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=C**-0.5)
     y = torch.bmm(torch.softmax(scores, dim=-1), v)
     return y.view(B, H, T, C)

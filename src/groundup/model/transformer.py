@@ -111,7 +111,7 @@ class Transformer(nn.Module):
             dtype=dtype,
             rotation=self.positions.rotation(positions, dtype),
             cache=cache,
-            visible=None if cache is None else cache.visible(ids_BT.shape[1]),
+            bias=torch.empty(0) if cache is None else cache.reserve(ids_BT.shape[1]),
         )
         x_BTD = self.positions.add(self.embedding(ids_BT), positions)
         for block in self.blocks:
