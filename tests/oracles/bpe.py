@@ -8,6 +8,7 @@ from the `regex` module with the expressions as their authors published them.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import regex
 
@@ -23,11 +24,17 @@ PUBLISHED = {
 Pair = tuple[int, int]
 
 
-def pieces(text: str, pattern: str) -> list[str]:
-    # the regex module has no \x1c-\x1f in \s only when told so; Rust's and Oniguruma's never have
-    expression = PUBLISHED[pattern].replace(r"[^\s", r"[^\p{White_Space}")
+def cut(text: str, expression: str) -> list[str]:
+    """Pieces of a text; `\\s` is Unicode's White_Space, as in Rust and Oniguruma.
+
+    Knows the characters of this `regex` module's Unicode version, newer ones than the others may.
+    """
     expression = expression.replace(r"\s", r"\p{White_Space}").replace(r"\S", r"\P{White_Space}")
     return regex.findall(expression, text)
+
+
+def pieces(text: str, pattern: str) -> list[str]:
+    return cut(text, PUBLISHED[pattern])
 
 
 def merged(ids: Sequence[int], pair: Pair, new_id: int) -> list[int]:
@@ -51,7 +58,7 @@ def train(texts: Iterable[str], n_merges: int, pattern: str) -> list[Pair]:
     while len(merges) < n_merges:
         counts: Counter[Pair] = Counter()
         for ids, count in words:
-            for pair in zip(ids, ids[1:], strict=False):
+            for pair in pairwise(ids):
                 counts[pair] += count
         if not counts:
             break

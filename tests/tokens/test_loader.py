@@ -1,0 +1,170 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from groundup.core.errors import CorruptArtifact, DataError, MissingArtifact
+from groundup.tokens.loader import TokenRows, _permutation
+from groundup.tokens.tokenizer import Tokenizer
+
+END = 256
+PLAIN = Tokenizer([bytes([value]) for value in range(256)])
+
+
+def rows_of(stream, context_length, *, cuts=()):
+    """Rows over a stream that is divided into shards at `cuts`."""
+    shards = np.split(np.asarray(stream, dtype=np.uint16), sorted(cuts))
+    return TokenRows(
+        shards,
+        context_length=context_length,
+        end_id=END,
+        n_bytes_by_id=PLAIN.n_bytes_by_id,
+        n_bytes=sum(id < 256 for id in stream),
+    )
+
+
+STREAMS = st.lists(st.integers(0, END), min_size=8, max_size=80)
+
+
+@settings(deadline=None)
+@given(
+    stream=STREAMS,
+    context_length=st.integers(1, 8),
+    cuts=st.lists(st.integers(0, 80), max_size=3),
+    epoch=st.integers(0, 3),
+)
+def test_an_epoch_visits_every_row_once_and_rows_do_not_overlap(
+    stream, context_length, cuts, epoch
+):
+    numbered = list(range(len(stream)))  # ids that say where they are
+    rows = rows_of(numbered, context_length, cuts=[min(c, len(stream)) for c in cuts])
+    first = epoch * rows.n_rows
+    batches = [rows.batch(7, first + i, 1)[0] for i in range(rows.n_rows)]
+    targets = np.concatenate([row[1:] for row in batches])
+    assert len(set(targets)) == len(targets) == rows.n_rows * context_length
+    left_out = set(numbered) - set(targets)
+    assert len(left_out) < context_length
+    for row in batches:
+        inputs = [END if t == 0 else t - 1 for t in row[1:]]
+        assert list(row[:-1]) == inputs
+
+
+@settings(deadline=None)
+@given(stream=STREAMS, context_length=st.integers(1, 8), cut=st.integers(0, 8))
+def test_validation_predicts_every_token_exactly_once(stream, context_length, cut):
+    rows = rows_of(stream, context_length, cuts=[cut])
+    found = list(rows.all_rows())
+    assert np.concatenate([row[1:] for row in found]).tolist() == stream
+    assert np.concatenate([row[:-1] for row in found]).tolist() == [END, *stream[:-1]]
+    assert {len(row) for row in found[:-1]} <= {context_length + 1}
+    assert sum(rows.bytes_of(row[1:]) for row in found) == rows.n_bytes
+
+
+def test_batches_follow_one_another_whatever_their_size():
+    rows = rows_of(range(100), 7)
+    singles = np.concatenate([rows.batch(3, i, 1) for i in range(60)])
+    fives = np.concatenate([rows.batch(3, i, 5) for i in range(12)])
+    np.testing.assert_array_equal(singles, fives)
+    assert fives.shape == (60, 8)
+    assert fives.dtype == np.int64
+
+
+def test_a_batch_is_the_same_in_any_order_and_in_any_process():
+    ahead, fresh = rows_of(range(200), 9), rows_of(range(200), 9)
+    for step in (0, 50, 3, 49, 7):
+        ahead.batch(1, step, 4)
+    np.testing.assert_array_equal(ahead.batch(1, 11, 4), fresh.batch(1, 11, 4))
+
+
+def test_epochs_and_seeds_have_orders_of_their_own():
+    rows = rows_of(range(250), 4)
+    one, two = (rows.batch(1, epoch, rows.n_rows) for epoch in (0, 1))
+    other = rows.batch(2, 0, rows.n_rows)
+    assert not np.array_equal(one, two)
+    assert not np.array_equal(one, other)
+
+
+def test_the_left_over_targets_differ_between_epochs():
+    rows = rows_of(range(103), 50)  # two rows, three targets left over at each epoch
+    starts = {int(rows.batch(5, epoch, 2)[:, 1].min()) for epoch in range(40)}
+    assert starts == {0, 1, 2, 3}
+
+
+def test_the_order_is_well_mixed():
+    rows = rows_of(range(65_000), 1)
+    order = rows.batch(1, 0, rows.n_rows)[:, 1]
+    mean_step = np.abs(np.diff(order)).mean()
+    assert mean_step == pytest.approx(65_000 / 3, rel=0.02)  # of a random permutation
+    assert np.corrcoef(order, np.arange(65_000))[0, 1] == pytest.approx(0, abs=0.02)
+
+
+def test_the_order_is_that_of_the_published_splitmix64():
+    # the first outputs of Vigna's splitmix64.c from seed 0, also in Java's SplittableRandom tests
+    published = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F, 0xF88BB8A8724C81EC]
+    assert _permutation(4, 0).tolist() == np.argsort(published).tolist()
+
+
+@pytest.fixture
+def new_tokens(new_run):
+    def make(train: list[int], validation: list[int], *, dtype: str = "uint16"):
+        run = new_run("tokens")
+        PLAIN.save(run.file("tokenizer.json"))
+        about = {"dtype": dtype}
+        for split, stream in (("train", train), ("validation", validation)):
+            ids = np.asarray(stream, dtype=dtype)
+            half = len(ids) // 2
+            ids[:half].tofile(run.file(f"{split}/00000.bin"))
+            run.file(f"{split}/00001.bin").touch()
+            ids[half:].tofile(run.file(f"{split}/00002.bin"))
+            about[f"{split}_bytes"] = sum(id < 256 for id in stream)
+        run.file("tokens.json").write_text(json.dumps(about))
+        return run.complete()
+
+    return make
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32"])
+def test_shards_on_disk_are_one_stream(new_tokens, dtype):
+    stream = [1, 2, END, 3, 4, 5, END]
+    tokens = new_tokens(stream, stream[:3], dtype=dtype)
+    train = TokenRows.open(tokens, "train", 3)
+    assert (train.n_tokens, train.n_rows, train.n_bytes) == (7, 2, 5)
+    assert [row.tolist() for row in train.all_rows()] == [
+        [END, 1, 2, END],
+        [END, 3, 4, 5],
+        [5, END],
+    ]
+    assert TokenRows.open(tokens, "validation", 3).n_bytes == 2
+
+
+def test_too_few_tokens_for_one_row_is_an_error(new_tokens):
+    tokens = new_tokens([1, 2, END], [1, END])
+    with pytest.raises(DataError, match="3 tokens, fewer than one row of context_length=4"):
+        TokenRows.open(tokens, "train", 4)
+
+
+def test_validation_may_be_shorter_than_one_row(new_tokens):
+    rows = TokenRows.open(new_tokens([1, 2, END], [1, END]), "validation", 4)
+    assert [row.tolist() for row in rows.all_rows()] == [[END, 1, END]]
+
+
+def test_no_validation_tokens_is_an_error(new_tokens):
+    with pytest.raises(DataError, match=r"validation split of .* has 0 tokens"):
+        TokenRows.open(new_tokens([1, 2, END], []), "validation", 1)
+
+
+def test_a_missing_shard_is_an_error(new_tokens):
+    tokens = new_tokens([1, 2, END], [1, END])
+    Path(tokens.path / "train/00002.bin").unlink()
+    with pytest.raises(MissingArtifact, match="00002"):
+        TokenRows.open(tokens, "train", 2)
+
+
+def test_a_cut_shard_is_an_error(new_tokens):
+    tokens = new_tokens([1, 2, END], [1, END])
+    Path(tokens.path / "train/00002.bin").write_bytes(b"\0\0")
+    with pytest.raises(CorruptArtifact, match="00002"):
+        TokenRows.open(tokens, "train", 2)
