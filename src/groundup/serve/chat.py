@@ -19,17 +19,18 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from groundup.core import seeds
 from groundup.core.errors import DataError
 from groundup.core.records import Message
+from groundup.generate.engine import Piece
 from groundup.generate.sampling import SamplingParams
 from groundup.serve import wire
 from groundup.serve.errors import ApiError
 from groundup.serve.models import Catalogue, ServedModel
 from groundup.serve.wire import ChatMessage, ChatRequest
 from groundup.serve.worker import Event, Generation, Worker
-from groundup.tokens.chat import prompt_ids
 
 __all__ = ["router"]
 
 KEEP_ALIVE_S = 15.0
+ONE_TOKEN_TOP_P = 1e-9  # what top_p 0 means: the likeliest token only
 CLIENT_GONE = 499  # nginx's status; nobody is there to read it
 _ROLES = {"developer": "system", "system": "system", "user": "user", "assistant": "assistant"}
 _STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -59,6 +60,7 @@ class Exchange:
 
     request: ChatRequest
     head: dict[str, Any]
+    served: ServedModel
     n_prompt: int
     n_choices: int
     events: "asyncio.Queue[Event]"
@@ -77,6 +79,7 @@ async def _start(body: ChatRequest, served: ServedModel, worker: Worker) -> Exch
             "model": body.model,
             "system_fingerprint": served.fingerprint,
         },
+        served=served,
         n_prompt=len(prompt),
         n_choices=body.n or 1,
         events=asyncio.Queue(),
@@ -85,7 +88,7 @@ async def _start(body: ChatRequest, served: ServedModel, worker: Worker) -> Exch
     worker.submit(
         [
             Generation(
-                engine=served.engine,
+                engine=served.loaded.engine,
                 prompt=prompt,
                 params=_params(body, limit, index),
                 index=index,
@@ -103,7 +106,7 @@ async def _prompt(body: ChatRequest, served: ServedModel) -> list[int]:
     """The template's ids; long texts are encoded outside the event loop."""
     messages = _messages(body.messages)
     try:
-        return await asyncio.to_thread(prompt_ids, served.loaded.tokenizer, messages)
+        return await asyncio.to_thread(served.loaded.chat_ids, messages)
     except DataError as error:
         param = "messages" if error.offset is None else f"messages[{error.offset}].role"
         text = f"Invalid value for '{param}': {error.message}; these models read {error.hint}."
@@ -152,9 +155,10 @@ def _params(body: ChatRequest, limit: int, index: int) -> SamplingParams:
         max_new_tokens=limit,
         temperature=1.0 if body.temperature is None else body.temperature,
         top_k=body.top_k if body.top_k is not None and body.top_k > 0 else None,
-        top_p=1.0 if body.top_p is None else body.top_p,
+        top_p=None if body.top_p is None else max(body.top_p, ONE_TOKEN_TOP_P),
         seed=seeds.derive(seed, f"choice/{index}"),
         stop=tuple(body.stop or ()),
+        logprobs=bool(body.logprobs),
     )
 
 
@@ -179,15 +183,17 @@ async def _disconnected(http: Request) -> None:
 async def _collect(exchange: Exchange) -> dict[str, Any]:
     texts = [""] * exchange.n_choices
     reasons = [""] * exchange.n_choices
+    logprobs: list[list[dict[str, Any]]] = [[] for _ in texts]
     n_tokens = 0
     while not all(reasons):
         event = await exchange.events.get()
         if event.error is not None or event.piece is None:
             raise event.error or ApiError(500, "The model gave no answer.")
-        n_tokens += event.piece.id is not None
+        n_tokens += 1
         texts[event.index] += event.piece.text
+        logprobs[event.index] += _logprobs(exchange, event.piece)
         reasons[event.index] = event.piece.finish_reason or ""
-    choices = [
+    choices: list[dict[str, Any]] = [
         {
             "index": index,
             "message": {
@@ -196,7 +202,7 @@ async def _collect(exchange: Exchange) -> dict[str, Any]:
                 "refusal": None,
                 "annotations": [],
             },
-            "logprobs": None,
+            "logprobs": _logprobs_body(exchange, logprobs[index]),
             "finish_reason": reasons[index],
         }
         for index in range(exchange.n_choices)
@@ -223,9 +229,9 @@ async def _stream(exchange: Exchange) -> AsyncIterator[str]:
             if event.error is not None or event.piece is None:
                 yield _data((event.error or ApiError(500, "The model gave no answer.")).body())
                 return
-            n_tokens += event.piece.id is not None
+            n_tokens += 1
             open_choices -= event.piece.finish_reason is not None
-            for choice in _deltas(event):
+            for choice in _deltas(exchange, event.index, event.piece):
                 yield _data(wire.chunk(exchange.head, [choice], **extra))
         if with_usage:
             cost = wire.usage(exchange.n_prompt, n_tokens)
@@ -243,19 +249,39 @@ async def _next_event(exchange: Exchange) -> Event | None:
         return None
 
 
-def _deltas(event: Event) -> list[dict[str, Any]]:
-    """What one piece adds to its choice: text, an end, both or nothing yet."""
-    piece = event.piece
-    if piece is None:
+def _logprobs(exchange: Exchange, piece: Piece) -> list[dict[str, Any]]:
+    """The log-probability of a piece's token, when asked for; none of a token that is no text."""
+    tokenizer = exchange.served.loaded.tokenizer
+    if piece.logprob is None or piece.id in tokenizer.special.values():
         return []
-    deltas = [_choice(event.index, {"content": piece.text})] if piece.text else []
+    token, raw = tokenizer.decode([piece.id]), tokenizer.token_bytes(piece.id)
+    return [wire.token_logprob(token, raw, piece.logprob)]
+
+
+def _logprobs_body(exchange: Exchange, content: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return {"content": content, "refusal": None} if exchange.request.logprobs else None
+
+
+def _deltas(exchange: Exchange, index: int, piece: Piece) -> list[dict[str, Any]]:
+    """What one piece adds to its choice: text, an end, both or nothing yet."""
+    deltas = []
+    content = _logprobs(exchange, piece)
+    if piece.text or content:
+        logprobs = _logprobs_body(exchange, content)
+        deltas.append(_choice(index, {"content": piece.text}, logprobs=logprobs))
     if piece.finish_reason is not None:
-        deltas.append(_choice(event.index, {}, piece.finish_reason))
+        deltas.append(_choice(index, {}, finish_reason=piece.finish_reason))
     return deltas
 
 
-def _choice(index: int, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
-    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+def _choice(
+    index: int,
+    delta: dict[str, Any],
+    *,
+    logprobs: dict[str, Any] | None = None,
+    finish_reason: str | None = None,
+) -> dict[str, Any]:
+    return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
 
 
 def _data(value: dict[str, Any]) -> str:

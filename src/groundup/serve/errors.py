@@ -4,12 +4,13 @@ Clients retry 408, 409, 429 and everything from 500 on. So a request that can ne
 (422 and 409 are never used), and 429 and 503 say when to come back.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 __all__ = ["ApiError", "from_validation", "install_handlers", "unsupported"]
@@ -55,9 +56,10 @@ class ApiError(Exception):
             }
         }
 
-    def response(self) -> JSONResponse:
-        """The whole answer."""
-        return JSONResponse(self.body(), status_code=self.status, headers=self.headers)
+    def response(self) -> Response:
+        """The whole answer; in ASCII, as a message may quote half a character of the request."""
+        content = json.dumps(self.body())
+        return Response(content, self.status, self.headers, media_type="application/json")
 
 
 def unsupported(param: str, why: str) -> ApiError:
@@ -70,15 +72,15 @@ def install_handlers(app: FastAPI) -> None:
     """Replaces the framework's own error bodies, which clients cannot read."""
 
     @app.exception_handler(ApiError)
-    async def _api_error(_request: Request, error: ApiError) -> JSONResponse:
+    async def _api_error(_request: Request, error: ApiError) -> Response:
         return error.response()
 
     @app.exception_handler(RequestValidationError)
-    async def _validation(_request: Request, error: RequestValidationError) -> JSONResponse:
+    async def _validation(_request: Request, error: RequestValidationError) -> Response:
         return from_validation(error.errors()).response()
 
     @app.exception_handler(HTTPException)
-    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+    async def _http(request: Request, error: HTTPException) -> Response:
         return _from_http(request, error).response()
 
 

@@ -17,6 +17,7 @@ __all__ = ["ENVIRONMENT", "KEY_FILE", "choose_key", "is_loopback", "listen"]
 
 ENVIRONMENT = "GROUNDUP_API_KEY"
 KEY_FILE = "api_key"
+MAX_PORT = 65535
 KEY_BYTES = 32  # 256 bits: no need of a slow hash
 
 
@@ -75,11 +76,15 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises:
         ResourceError: The port is in use, or may not be opened.
-        ConfigError: The host is no address of this machine.
+        ConfigError: The host is no address of this machine, or the port is none.
     """
+    if not 0 <= port <= MAX_PORT:
+        raise ConfigError(
+            f"cannot listen on port {port}: there is none", hint=f"choose one up to {MAX_PORT}"
+        )
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (socket.gaierror, OverflowError) as error:
+    except socket.gaierror as error:
         raise ConfigError(
             f"cannot listen on {host}:{port}: {error}", hint="try --host 127.0.0.1 --port 8000"
         ) from error
@@ -98,7 +103,7 @@ def _bind_error(host: str, port: int, error: OSError) -> ConfigError | ResourceE
     if error.errno == errno.EADDRINUSE:
         return ResourceError(
             f"port {port} on {host} is in use",
-            hint=f"choose another: --port {port + 1 if port < 65535 else 8000}",
+            hint=f"choose another: --port {port + 1 if port < MAX_PORT else 8000}",
         )
     if error.errno == errno.EACCES:
         return ResourceError(

@@ -1,11 +1,10 @@
 """Which name means which model, and `GET /v1/models`.
 
-A model goes by the name of its run and, where that is not ambiguous, by the short name of its
-stage: `foundation` (pretrain), `sft`, `rl` (grpo).
+A model goes by the name of its run, such as `demo-sft-3fa9c1d27b04`, and, where that is not
+ambiguous, by the short name of what it is: `foundation` (pretrain), `sft`, `rl` (grpo).
 """
 
 import hashlib
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from groundup import __version__
 from groundup.core.artifact import Artifact
-from groundup.generate.engine import Engine
 from groundup.generate.load import LoadedModel, open_model
 from groundup.serve.errors import ApiError
 
@@ -33,7 +32,6 @@ class ServedModel:
         id: Its full name.
         alias: Its short name, or None.
         loaded: Weights, tokenizer and template.
-        engine: Generates with them.
         created: Unix time in seconds at which its run began.
         fingerprint: Changes when the weights or this program do.
     """
@@ -41,31 +39,8 @@ class ServedModel:
     id: str
     alias: str | None
     loaded: LoadedModel
-    engine: Engine
     created: int
     fingerprint: str
-
-    @classmethod
-    def of(
-        cls,
-        loaded: LoadedModel,
-        *,
-        alias: str | None = None,
-        created: int | None = None,
-        digest: str = "",
-    ) -> "ServedModel":
-        """Makes a loaded model ready; `digest` names its weights."""
-        from groundup import __version__
-
-        mark = hashlib.sha256(f"{__version__}/{loaded.name}/{digest}".encode()).hexdigest()
-        return cls(
-            id=loaded.name,
-            alias=alias,
-            loaded=loaded,
-            engine=Engine(loaded.model, loaded.tokenizer),
-            created=int(time.time()) if created is None else created,
-            fingerprint=f"fp_{mark[:10]}",
-        )
 
     def describe(self, name: str) -> dict[str, Any]:
         """The API's model object under one of its names."""
@@ -88,12 +63,15 @@ def open_served(path: Path, *, device: str) -> ServedModel:
         ArtifactError: It is no finished run of a model, or its files are damaged.
     """
     artifact = Artifact.open(path, stage=tuple(ALIASES))
+    alias = ALIASES[artifact.manifest.stage]
     started = artifact.manifest.started_utc
-    return ServedModel.of(
-        open_model(artifact, device=device),
-        alias=ALIASES[artifact.manifest.stage],
-        created=int(datetime.fromisoformat(started).timestamp()) if started else None,
-        digest=artifact.digest,
+    mark = hashlib.sha256(f"{__version__}/{artifact.digest}".encode()).hexdigest()
+    return ServedModel(
+        id=f"{artifact.manifest.name}-{alias}-{artifact.key}",
+        alias=alias,
+        loaded=open_model(artifact, device=device),
+        created=int(datetime.fromisoformat(started).timestamp()) if started else 0,
+        fingerprint=f"fp_{mark[:10]}",
     )
 
 

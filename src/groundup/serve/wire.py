@@ -24,6 +24,7 @@ __all__ = [
     "chunk",
     "completion",
     "new_id",
+    "token_logprob",
     "usage",
 ]
 
@@ -31,6 +32,8 @@ MAX_CHOICES = 16
 MAX_MESSAGES = 2048
 MAX_STOPS = 16  # OpenAI allows 4; lm-evaluation-harness sends more
 MAX_STOP_CHARACTERS = 256
+
+LEAST_LOGPROB = -9999.0
 
 _ALPHABET = string.ascii_letters + string.digits
 
@@ -148,6 +151,18 @@ def check_supported(request: ChatRequest) -> None:
     if request.top_logprobs is not None and not request.logprobs:
         message = "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled."
         raise ApiError(400, message, param="top_logprobs", code="invalid_value")
+    if request.top_logprobs:
+        raise unsupported("top_logprobs", "'logprobs' gives those of the chosen tokens.")
+
+
+def token_logprob(token: str, raw: bytes, logprob: float) -> dict[str, Any]:
+    """One entry of `logprobs.content`; JSON has no minus infinity."""
+    return {
+        "token": token,
+        "logprob": max(logprob, LEAST_LOGPROB),
+        "bytes": list(raw),
+        "top_logprobs": [],
+    }
 
 
 def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:

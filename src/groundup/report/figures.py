@@ -1,0 +1,233 @@
+"""Charts, drawn by Altair: files for use elsewhere, and inline in the page.
+
+Files have a white ground. Inline, ink and ground take the page's colours, light or dark; the
+colours of the data are of middle lightness and are legible on both. Series differ in shape or dash
+as well as in colour.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+from markupsafe import Markup, escape
+
+from groundup.core.artifact import RunDir
+from groundup.report.blocks import Figure
+
+__all__ = ["COLOURS", "Studio", "intervals", "line_panels", "remaining"]
+
+INK = "#1f2329"
+GROUND = "#fefefe"
+COLOURS = ("#3b7fc4", "#cf7a1e", "#3a9a68", "#9569c2", "#b8517a", "#7f8792")
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (4, 4), (1, 3))
+WIDTH = 560
+PNG_SCALE = 2
+MAX_POINTS = 400
+# vl-convert measures text with its own Liberation Sans, which is as wide as Arial.
+FONT = "Arial, Helvetica, sans-serif"
+Row = Mapping[str, Any]
+
+
+class Studio:
+    """Saves charts among a run's files and hands them back for the page."""
+
+    def __init__(self, out: RunDir) -> None:
+        self._out = out
+
+    def draw(
+        self, name: str, chart: Any, *, title: str, alt_text: str, shows: str, reading: str
+    ) -> Figure:
+        """Publishes `figures/NAME.svg` and `.png`; returns the block for the page.
+
+        Args:
+            name: Name of the files; unique in the report.
+            chart: An Altair chart.
+            title: Heading.
+            alt_text: What the chart says, for those who cannot see it.
+            shows: What it shows, in plain words.
+            reading: How to read it.
+        """
+        styled = _styled(chart)
+        with self._out.publish(f"figures/{name}.png") as partial:
+            styled.save(partial, format="png", scale_factor=PNG_SCALE)
+        with self._out.publish(f"figures/{name}.svg") as partial:
+            styled.save(partial, format="svg")
+            svg = partial.read_text(encoding="utf-8")
+        return Figure(name, title, _inline(svg, name, alt_text), shows, reading)
+
+
+def _styled(chart: Any) -> Any:
+    text = {"labelColor": INK, "titleColor": INK, "labelFontSize": 11, "titleFontSize": 11}
+    return (
+        chart.properties(background=GROUND, padding=6)
+        .configure(font=FONT)
+        .configure_view(stroke=None)
+        .configure_axis(
+            **text,
+            titleFontWeight="normal",
+            gridColor=INK,
+            gridOpacity=0.12,
+            domainColor=INK,
+            domainOpacity=0.4,
+            tickColor=INK,
+            tickOpacity=0.4,
+            labelLimit=220,
+        )
+        .configure_legend(**text, orient="top", title=None, symbolSize=90, labelLimit=260)
+        .configure_title(color=INK, fontSize=12, anchor="start", fontWeight="bold")
+        .configure_header(**text, labelFontWeight="bold", title=None)
+    )
+
+
+def _inline(svg: str, name: str, alt_text: str) -> Markup:
+    """An SVG for the inside of a page: the page's colours, ids of its own, one text for readers."""
+    svg = svg.replace(f'"{INK}"', '"currentColor"').replace(f'"{GROUND}"', '"none"')
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r' role="[^"]*"| aria-[a-z]+="[^"]*"', "", svg)
+    return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(alt_text)}" ', 1))
+
+
+def _data(rows: Sequence[Row]) -> Any:
+    return alt.Data(values=[dict(row) for row in rows])
+
+
+def remaining(rows: Sequence[Row]) -> Any:
+    """How many are left after each rule, and how many it dropped.
+
+    Args:
+        rows: In order, each with `rule`, `left` and `dropped`.
+    """
+    order = [row["rule"] for row in rows]
+    parts = [
+        {"rule": row["rule"], "part": part, "count": row[key], "rank": rank}
+        for row in rows
+        for rank, (part, key) in enumerate((("left", "left"), ("dropped here", "dropped")))
+    ]
+    y = alt.Y("rule:N", sort=order, title=None)
+    scale = alt.Scale(domain=["left", "dropped here"], range=[COLOURS[0], COLOURS[1]])
+    shown = (
+        alt.Chart(_data(parts))
+        .mark_bar()
+        .encode(
+            y=y,
+            x=alt.X("count:Q", title="pages", axis=alt.Axis(format=",d", tickMinStep=1)),
+            color=alt.Color("part:N", scale=scale),
+            order="rank:Q",
+        )
+    )
+    labels = [
+        {"rule": row["rule"], "end": row["left"] + row["dropped"], "label": f"−{row['dropped']:,}"}
+        for row in rows
+        if row["dropped"]
+    ]
+    notes = (
+        alt.Chart(_data(labels))
+        .mark_text(align="left", dx=4, color=INK, fontSize=10)
+        .encode(y=y, x="end:Q", text="label:N")
+    )
+    return (shown + notes).properties(width=WIDTH - 180, height=alt.Step(18))
+
+
+def line_panels(
+    panels: Sequence[tuple[str, str, Sequence[Row], Sequence[tuple[str, float]]]],
+) -> Any:
+    """Line charts below one another that share their x axis, the step.
+
+    Args:
+        panels: For each its heading, the title of its y axis, rows with `step`, `value` and
+            `series`, and horizontal rules (name, value) to compare with.
+    """
+    charts = [_panel(*panel) for panel in panels]
+    return alt.vconcat(*charts, spacing=18).resolve_scale(
+        color="independent", strokeDash="independent"
+    )
+
+
+def _panel(
+    heading: str, y_title: str, rows: Sequence[Row], rules: Sequence[tuple[str, float]]
+) -> Any:
+    names = list(dict.fromkeys(str(row["series"]) for row in rows))
+    scale = alt.Scale(domain=names, range=list(COLOURS[: len(names)]))
+    dashes = alt.Scale(domain=names, range=[list(dash) for dash in DASHES[: len(names)]])
+    legend = alt.Legend() if len(names) > 1 else None
+    chart = (
+        alt.Chart(_data(_thinned(rows)))
+        .mark_line(strokeWidth=2, point={"size": 18} if len(rows) <= 3 * len(names) else False)
+        .encode(
+            x=alt.X("step:Q", title="step", axis=alt.Axis(format=",d", tickMinStep=1)),
+            y=alt.Y("value:Q", title=y_title, scale=alt.Scale(zero=False)),
+            color=alt.Color("series:N", scale=scale, legend=legend),
+            strokeDash=alt.StrokeDash("series:N", scale=dashes, legend=legend),
+        )
+    )
+    return (chart + _rules(rows, rules) if rules else chart).properties(
+        width=WIDTH - 70, height=170, title=heading
+    )
+
+
+def _rules(rows: Sequence[Row], rules: Sequence[tuple[str, float]]) -> Any:
+    """Horizontal lines, named at their right end."""
+    end = max(row["step"] for row in rows)
+    values = [
+        {"value": value, "label": f"{name} {value:.3f}", "step": end} for name, value in rules
+    ]
+    base = alt.Chart(_data(values))
+    line = base.mark_rule(color=INK, strokeDash=[5, 4], opacity=0.7).encode(y="value:Q")
+    name = base.mark_text(color=INK, align="right", dy=-6, fontSize=10).encode(
+        y="value:Q", x="step:Q", text="label:N"
+    )
+    return line + name
+
+
+def _thinned(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """At most `MAX_POINTS` points a series, each the mean of those it stands for."""
+    found: list[dict[str, Any]] = []
+    for name in dict.fromkeys(str(row["series"]) for row in rows):
+        series = [row for row in rows if row["series"] == name]
+        width = -(-len(series) // MAX_POINTS)
+        for start in range(0, len(series), width):
+            part = series[start : start + width]
+            mean = sum(row["value"] for row in part) / len(part)
+            found.append({"step": part[-1]["step"], "value": mean, "series": name})
+    return found
+
+
+def intervals(rows: Sequence[Row], *, x_title: str) -> Any:
+    """Scores as points with their intervals as lines, a band for each task.
+
+    Args:
+        rows: Each with `task`, `model`, `mean`, and `low` and `high` or None for both.
+        x_title: What a score is.
+    """
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    bars = [
+        {**row, "low": row["mean"], "high": row["mean"]} if row["low"] is None else row
+        for row in rows
+    ]
+    x = alt.X("mean:Q", title=x_title, scale=alt.Scale(domain=[0, 1]))
+    y = alt.Y("model:N", sort=models, title=None)
+    colour = alt.Color(
+        "model:N", legend=None, scale=alt.Scale(domain=models, range=_cycle(COLOURS, models))
+    )
+    shape = alt.Shape(
+        "model:N", legend=None, scale=alt.Scale(domain=models, range=_cycle(SHAPES, models))
+    )
+    base = alt.Chart().encode(y=y, color=colour)
+    line = base.mark_rule(strokeWidth=2.5).encode(x=alt.X("low:Q", title=x_title), x2="high:Q")
+    point = base.mark_point(filled=True, size=70, opacity=1).encode(x=x, shape=shape)
+    return (
+        alt.layer(line, point, data=_data(bars))
+        .properties(width=WIDTH - 210, height=alt.Step(17))
+        .facet(row=alt.Row("task:N", sort=tasks, title=None, header=_HEADER), spacing=10)
+    )
+
+
+_HEADER = alt.Header(labelAngle=0, labelAlign="left", labelAnchor="middle", labelPadding=6)
+
+
+def _cycle(values: Sequence[str], names: Sequence[str]) -> list[str]:
+    return [values[number % len(values)] for number in range(len(names))]
