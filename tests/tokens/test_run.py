@@ -137,7 +137,8 @@ def test_a_run_killed_anywhere_resumes_to_the_same_files(new_corpus, new_run, tm
 
 
 def test_sampling_for_the_merges_keeps_to_its_bytes_and_its_seed(new_corpus, new_run):
-    corpus = new_corpus(FILES)
+    words = [hashlib.sha256(bytes([i])).hexdigest() for i in range(60)]
+    corpus = new_corpus({"train-00000": words, "validation-00000": ["x"]})
     small = {"vocab_size": 310, "sample_bytes": 600}
     vocabularies = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):

@@ -233,7 +233,7 @@ class RunDir:
 
     def _clean(self) -> None:
         """Removes what a killed process left half-written."""
-        for leftover in self.path.rglob("*.partial"):
+        for leftover in list(self.path.rglob("*.partial")):
             remove(leftover)
 
     def file(self, name: str) -> Path:

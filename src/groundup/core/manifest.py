@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import shutil
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -111,7 +112,7 @@ def describe_environment() -> dict[str, str]:
 def describe_code() -> dict[str, str]:
     """Commit and a digest of uncommitted changes, when the program runs from a checkout."""
     root = Path(__file__).resolve().parents[3]
-    if not (root / ".git").exists():
+    if not (root / ".git").exists() or shutil.which("git") is None:
         return {}
 
     def git(*arguments: str) -> str:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from groundup.core.lines import drop_cut_line, read_rows
+
 __all__ = ["Metrics", "read_metrics"]
 
 
@@ -18,6 +20,7 @@ class Metrics:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        drop_cut_line(path)
         last = 0.0
         for row in read_metrics(path):
             last = max(last, float(row.get("time_s", 0.0)))
@@ -43,11 +46,4 @@ def read_metrics(path: Path) -> Iterator[dict[str, float]]:
 
     After a resume a step may occur twice, with equal values; the later line is the valid one.
     """
-    if not path.exists():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        yield row
+    yield from read_rows(path)

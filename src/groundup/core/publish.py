@@ -31,6 +31,7 @@ def publish(path: Path) -> Iterator[Path]:
         if path.is_dir():
             remove(path)
         partial.replace(path)
+        _sync_folder(path.parent)
     except BaseException:
         remove(partial)
         raise
@@ -49,3 +50,12 @@ def _sync(path: Path) -> None:
     for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:
         with file.open("rb") as handle:
             os.fsync(handle.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    """Makes a rename in a folder reach the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

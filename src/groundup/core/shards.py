@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from groundup.core.lines import drop_cut_line, read_rows
+
 __all__ = ["Shards"]
 
 
@@ -21,11 +23,8 @@ class Shards:
         self._run = run
         self._file = run / "shards.jsonl"
         self._rows: dict[str, dict[str, Any]] = {}
-        for line in self._file.read_text("utf-8").splitlines() if self._file.exists() else []:
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue
+        drop_cut_line(self._file)
+        for row in read_rows(self._file):
             if self._is_there(row):
                 self._rows[row["shard"]] = row
 
