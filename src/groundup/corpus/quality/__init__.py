@@ -1,0 +1,1 @@
+"""Quality rules: one file for each paper, each with its table of thresholds."""
