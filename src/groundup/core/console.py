@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from groundup.core.errors import GroundupError
 
@@ -28,7 +29,7 @@ _out = Console(highlight=False, soft_wrap=True)
 
 def duration(seconds: float) -> str:
     """Seconds for people: `8.2 s`, `3 min 20 s`, `2 h 5 min`."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
@@ -113,7 +114,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     for index, name in enumerate(columns):
         drawn.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
-        drawn.add_row(*(str(cell) for cell in row))
+        drawn.add_row(*(Text(str(cell)) for cell in row))  # Text: brackets are no markup
     _out.print(drawn)
 
 

@@ -1,0 +1,42 @@
+import os
+import time
+
+import psutil
+import pytest
+
+from groundup.core.machine import cores, describe_hardware, disk_free_bytes, memory_meter
+
+
+def test_cores_are_those_this_process_may_use():
+    assert 1 <= cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no processor affinity here")
+def test_a_process_bound_to_one_core_has_one():
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def test_the_disk_of_a_folder_yet_to_be_made_is_that_of_its_parent(tmp_path):
+    free = disk_free_bytes(tmp_path / "not" / "there")
+    assert free == pytest.approx(psutil.disk_usage(str(tmp_path)).free, rel=0.05)
+
+
+def test_hardware_names_processor_cores_and_memory():
+    found = describe_hardware()
+    assert int(found["cores"]) == cores()
+    assert int(found["memory_bytes"]) == psutil.virtual_memory().total
+    assert all(found.values())
+
+
+def test_the_meter_sees_memory_that_is_taken_and_given_back():
+    before = psutil.Process().memory_info().rss
+    with memory_meter(every_s=0.01) as meter:
+        block = bytearray(os.urandom(1)) * (100 * 2**20)
+        time.sleep(0.1)
+        del block
+    assert meter.peak_bytes >= before + 90 * 2**20
