@@ -128,9 +128,9 @@ class Engine:
                 stop_ids=sorted(self.stop_ids),
                 texts=texts,
             )
-            for row, (ids, logprobs, stopped) in zip(
-                rows, run_wave(self.model, wave, params), strict=True
-            ):
+            with self.model.steady():
+                results = run_wave(self.model, wave, params)
+            for row, (ids, logprobs, stopped) in zip(rows, results, strict=True):
                 completions[row] = self._completion(ids, logprobs, stopped, params)
         return [completions[row] for row in range(len(prompts))]
 
@@ -192,11 +192,12 @@ class Engine:
         draws_G = torch.from_numpy(draws(seed, count)).to(self.model.device)
         cache = Cache.of(self.model, batch=1, max_len=len(prompt) + count)
         ids = list(prompt)
-        for step in range(count):
-            logits_V = self._next_logits(ids, cache)
-            id = int(choose(logits_V[None], params, draws_G[step : step + 1]))
-            yield id, logits_V, step == count - 1
-            ids = [id]
+        with self.model.steady():
+            for step in range(count):
+                logits_V = self._next_logits(ids, cache)
+                id = int(choose(logits_V[None], params, draws_G[step : step + 1]))
+                yield id, logits_V, step == count - 1
+                ids = [id]
 
     @torch.inference_mode()
     def _next_logits(self, ids: list[int], cache: Cache) -> Tensor:

@@ -11,18 +11,13 @@ __all__ = ["LayerNorm", "Linear", "RMSNorm"]
 
 
 class Linear(nn.Module):
-    """`x @ weight.T + bias`; weights are cast to the input's number format for the product.
-
-    With gradients off, the cast copy is kept until the weights change, which generation needs: it
-    would cost as much as the product of a small batch. PyTorch counts every in-place change of a
-    parameter, optimizers' included (but not writes through `.data`, which nobody should use).
-    """
+    """`x @ weight.T + bias`; weights are cast to the input's number format for the product."""
 
     def __init__(self, d_in: int, d_out: int, *, bias: bool) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(d_out, d_in))
         self.bias = nn.Parameter(torch.empty(d_out)) if bias else None
-        self._cast: tuple[object, Tensor, Tensor | None] | None = None
+        self._kept: tuple[Tensor, Tensor | None] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Any leading dimensions; the last is `d_in`."""
@@ -30,16 +25,24 @@ class Linear(nn.Module):
         return F.linear(x, weight, bias)
 
     def cast(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-        """Weight and bias in a number format, differentiable when gradients are on."""
-        if torch.is_grad_enabled():
-            self._cast = None
-            return self.weight.to(dtype), None if self.bias is None else self.bias.to(dtype)
-        changes = None if self.bias is None else (self.bias._version, self.bias.data_ptr())
-        state = (dtype, self.weight._version, self.weight.data_ptr(), changes)
-        if self._cast is None or self._cast[0] != state:
-            bias = None if self.bias is None else self.bias.to(dtype)
-            self._cast = (state, self.weight.to(dtype), bias)
-        return self._cast[1], self._cast[2]
+        """Weight and bias in a number format; differentiable when gradients are on."""
+        kept = self._kept
+        if kept is not None and kept[0].dtype == dtype and not torch.is_grad_enabled():
+            return kept
+        return self.weight.to(dtype), None if self.bias is None else self.bias.to(dtype)
+
+    @torch.no_grad()
+    def keep(self, dtype: torch.dtype) -> None:
+        """Casts once for all passes without gradients, until `release`; see `Transformer.steady`.
+
+        There is no way to notice that weights have changed: PyTorch's fused optimizers do not count
+        their writes in a parameter's version.
+        """
+        self._kept = self.cast(dtype)
+
+    def release(self) -> None:
+        """Casts at each pass again."""
+        self._kept = None
 
 
 class LayerNorm(nn.Module):

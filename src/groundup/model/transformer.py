@@ -7,6 +7,8 @@ Parameters are float32 and named as in `config.json`'s folder: `embedding.weight
 compute format of the device, the residual stream in float32.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
@@ -68,6 +70,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self._compute_dtype = compute_dtype
+        self._n_steady = 0
         self.embedding = nn.Embedding(
             config.vocab_size,
             config.d_model,
@@ -91,6 +94,31 @@ class Transformer(nn.Module):
     def compute_dtype(self) -> torch.dtype:
         """Number format of matrix products, of logits and of the cache."""
         return self._compute_dtype or device.compute_dtype(self.device)
+
+    @compute_dtype.setter
+    def compute_dtype(self, dtype: torch.dtype | None) -> None:
+        self._compute_dtype = dtype
+
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        """While inside, weights are cast to the compute format once and not at every pass.
+
+        For many small passes without gradients, as in generation, where casting would cost as much
+        as the products. The weights must not change inside; passes with gradients use the weights
+        themselves. May be entered several times, and left in any order.
+        """
+        layers = [module for module in self.modules() if isinstance(module, Linear)]
+        self._n_steady += 1
+        if self._n_steady == 1:
+            for layer in layers:
+                layer.keep(self.compute_dtype)
+        try:
+            yield
+        finally:
+            self._n_steady -= 1
+            if self._n_steady == 0:
+                for layer in layers:
+                    layer.release()
 
     def forward(self, ids_BT: Tensor, *, cache: Cache | None = None) -> Tensor:
         """Logits for the token after each token: (B, T, V) in the compute format.

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -48,7 +47,7 @@ def read_config(folder: Path) -> ModelConfig:
         config = ModelConfig.model_validate(values)
     except FileNotFoundError as error:
         raise _missing(path) from error
-    except (ValueError, KeyError, AttributeError, ValidationError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise CorruptArtifact(
             f"{path} does not describe a model: {error}", hint="build the model's run again"
         ) from error

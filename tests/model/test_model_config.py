@@ -1,0 +1,40 @@
+import pytest
+
+from groundup.core.config import validate
+from groundup.core.errors import ConfigError
+from groundup.model.config import PRESETS, ModelConfig, ModelShape
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"d_model": 100, "n_heads": 3}, "not a multiple of n_heads=3"),
+        ({"n_heads": 12, "n_kv_heads": 5}, "not a multiple of n_kv_heads=5"),
+        ({"d_model": 9, "n_heads": 3, "position": "rope"}, "even head width, not 3"),
+        ({"norm": "batch"}, "norm = 'batch'"),
+        ({"n_layers": 0}, "n_layers = 0"),
+        ({"n_layer": 2}, "n_layer"),
+    ],
+)
+def test_impossible_shapes_are_refused(values, reason):
+    with pytest.raises(ConfigError, match=reason):
+        validate(ModelShape, values, source="recipe")
+
+
+def test_widths_follow_their_rules():
+    assert ModelShape(d_model=768).ff_width == 3072
+    assert ModelShape(d_model=768, activation="swiglu").ff_width == 2048  # 8/3 of 768
+    assert ModelShape(d_model=512, n_heads=8, activation="swiglu").ff_width == 1408  # up to 64
+    assert ModelShape(d_ff=99).ff_width == 99
+    assert ModelShape(n_kv_heads=4).kv_heads == 4
+    assert ModelShape().kv_heads == 12
+
+
+def test_a_shape_with_a_vocabulary_keeps_every_field():
+    for shape in PRESETS.values():
+        config = ModelConfig.of(shape, vocab_size=99)
+        assert ModelShape(**config.model_dump(exclude={"vocab_size"})) == shape
+
+
+def test_at_most_twenty_fields():
+    assert len(ModelConfig.model_fields) <= 20
