@@ -28,7 +28,7 @@ CONTEXT = 160
 
 
 def tiny_tokenizer():
-    merges = [b"th", b"the", b" the", b"an", b"in", b" a", "é".encode(), "日".encode()]
+    merges = [b"th", b"the", b" the", b"an", b"in", b" a", "é".encode()]
     return Tokenizer([*(bytes([value]) for value in range(256)), *merges])
 
 

@@ -124,8 +124,8 @@ def _funnel_figure(
         ),
         shows="For each rule, in the order of work, the pages left after it and those it dropped.",
         reading=(
-            "Read downwards: the first colour shrinks from rule to rule. A long piece of the second "
-            "colour is a rule that removes much; look at its samples to see whether it should."
+            "Read downwards: the first colour shrinks from rule to rule. A long piece of the "
+            "second is a rule that removes much; look at its samples to see whether it should."
         ),
     )
 

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from groundup.core.artifact import RunDir
 from groundup.report.blocks import Figure
 
-__all__ = ["COLOURS", "Studio", "intervals", "line_panels", "remaining"]
+__all__ = ["COLOURS", "Panel", "Studio", "intervals", "line_panels", "remaining"]
 
 INK = "#1f2329"
 GROUND = "#fefefe"
@@ -28,6 +28,7 @@ MAX_POINTS = 400
 # vl-convert measures text with its own Liberation Sans, which is as wide as Arial.
 FONT = "Arial, Helvetica, sans-serif"
 Row = Mapping[str, Any]
+Panel = tuple[str, str, Sequence[Row], Sequence[tuple[str, float]]]
 
 
 class Studio:
@@ -131,9 +132,7 @@ def remaining(rows: Sequence[Row]) -> Any:
     return (shown + notes).properties(width=WIDTH - 180, height=alt.Step(18))
 
 
-def line_panels(
-    panels: Sequence[tuple[str, str, Sequence[Row], Sequence[tuple[str, float]]]],
-) -> Any:
+def line_panels(panels: Sequence[Panel]) -> Any:
     """Line charts below one another that share their x axis, the step.
 
     Args:

@@ -43,7 +43,7 @@ def _cost_row(run: Artifact) -> tuple[str, ...]:
 
 
 def _number_rows(runs: Sequence[Artifact]) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for run in runs:
         numbers = brief_numbers(run.manifest.summary)
         said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in numbers.items())
@@ -58,7 +58,8 @@ def lineage_section(artifact: Artifact) -> Section:
         "settings and of the inputs' keys, so that equal keys mean equal requests. "
         "`groundup lineage` prints this tree, and `groundup verify` checks every file in it."
     )
-    return Section("lineage", "Lineage", lead, [Text("\n".join(tree(artifact)), preformatted=True)])
+    drawn = Text("\n".join(tree(artifact)), preformatted=True)
+    return Section("lineage", "Lineage", lead, [drawn])
 
 
 def machine_section(runs: Sequence[Artifact]) -> Section:

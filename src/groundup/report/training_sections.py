@@ -8,7 +8,7 @@ from groundup.core.artifact import Artifact
 from groundup.core.metrics import read_metrics
 from groundup.report.blocks import Block, Samples, Section, Table, clipped, count_text
 from groundup.report.data_sections import read_json
-from groundup.report.figures import Studio, line_panels
+from groundup.report.figures import Panel, Studio, line_panels
 
 __all__ = ["pretrain_section", "rl_section", "series", "sft_section"]
 
@@ -82,7 +82,7 @@ def _learning_figure(
     bits: Sequence[Row],
     baselines: Mapping[str, Any],
 ) -> Block:
-    panels = []
+    panels: list[Panel] = []
     if loss:
         panels.append(("On text it learns from", "loss, nats per token", loss, []))
     if bits:
@@ -178,8 +178,8 @@ def rl_section(artifact: Artifact, studio: Studio) -> Section:
     blocks: list[Block] = []
     rewards = series(artifact, REWARDS)
     if rewards:
-        panels = [("Reward of sampled answers", "mean reward", rewards, [])]
-        others = series(artifact, {"rollout/stop_fraction": "answers that end by themselves"})
+        panels: list[Panel] = [("Reward of sampled answers", "mean reward", rewards, [])]
+        others = series(artifact, {"rl/stop_fraction": "answers that end by themselves"})
         if others:
             panels.append(("Answers that end by themselves", "share", others, []))
         first, final = rewards[0]["value"], rewards[-1]["value"]
@@ -203,7 +203,7 @@ def rl_section(artifact: Artifact, studio: Studio) -> Section:
     return Section(f"rl-{artifact.key}", "Reinforcement learning", lead, blocks)
 
 
-REWARDS = {"rollout/reward": "mean reward"}
+REWARDS = {"rl/reward": "mean reward"}
 
 
 def _health(artifact: Artifact) -> list[Block]:
