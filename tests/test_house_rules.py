@@ -1,4 +1,4 @@
-"""What no linter checks: the rules of the house (`docs/conventions.md`)."""
+"""The rules of the house that no linter checks."""
 
 import ast
 import re

@@ -121,7 +121,7 @@ def test_a_run_killed_anywhere_resumes_to_the_same_files(new_corpus, new_run, tm
     run(CONFIG, {"corpus": corpus}, whole)
     folder = tmp_path / "killed"
     kills = 0
-    for kill_at in range(150, 10**6, 170):
+    for kill_at in range(90, 10**6, 230):
         command = [sys.executable, "-c", KILLED, str(corpus.path), str(folder), str(kill_at)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == 0:
