@@ -48,7 +48,7 @@ class InstructConfig(StageConfig, frozen=True):
     """Share of the others that tuning measures its loss on."""
     heldout_per_task: Annotated[int, Field(ge=1)] = 1000
     """Most held-out questions of a task. Only for `pydoc`."""
-    max_prompt_chars: Annotated[int, Field(ge=100)] = 520
+    max_prompt_chars: Annotated[int, Field(ge=100)] = 440
     """Longest question, in characters. Only for `pydoc`."""
     max_answer_chars: Annotated[int, Field(ge=20)] = 160
     """Longest answer, in characters. Only for `pydoc`."""

@@ -106,7 +106,7 @@ def _read_class(
     name = f"{module}.{heading.split()[0]}" if heading else module
     span = table.query_selector("td[colspan] span.code")
     # The signature on its first line is escaped twice (pydoc.HTMLDoc.docclass).
-    yield _build(module, name, "class", "", unescape(span.text) if span is not None else "")
+    yield _build(module, name, "class", "", unescape(_text(span)))
     for member, signature, doc in _entries(column):
         kind = "method" if signature else "property"
         yield _build(module, f"{name}.{member}", kind, signature, doc)

@@ -69,7 +69,7 @@ def ask(
     found: dict[str, Iterable[Example]] = {
         "args": listing("args", questions.ask_args),
         "json": listing("json", questions.ask_json),
-        "dflt": _defaults(shuffled("dflt"), limits.max_share_of_one_answer, wanted["dflt"], seed),
+        "dflt": _defaults(shuffled("dflt"), limits, wanted["dflt"], seed),
         "has": _presences(shuffled("has"), pool, seed),
         "recall": (questions.ask_recall(e, seed) for e in shuffled("recall") if _summarised(e)),
         "must": _musts(shuffled("must"), wanted["must"], seed),
@@ -154,7 +154,7 @@ def _few_without_names(entries: Iterable[Entry]) -> Iterator[Entry]:
         yield entry
 
 
-def _defaults(entries: Sequence[Entry], share: float, limit: int, seed: int) -> list[Example]:
+def _defaults(entries: Sequence[Entry], limits: Limits, limit: int, seed: int) -> list[Example]:
     """A default of every parameter that has one, none of the answers too common."""
     asked = [
         questions.ask_default(entry, parameter, seed)
@@ -163,7 +163,8 @@ def _defaults(entries: Sequence[Entry], share: float, limit: int, seed: int) -> 
         if parameter.default is not None and _is_tellable(parameter.default)
     ]
     order = sorted(asked, key=lambda example: derive(seed, f"instruct/order/{example.id}"))
-    return cap_shares(order, lambda example: example.answer, share, limit)
+    fitting = [example for example in order if limits.fits(example)]
+    return cap_shares(fitting, lambda e: e.answer, limits.max_share_of_one_answer, limit)
 
 
 def _is_tellable(default: str) -> bool:

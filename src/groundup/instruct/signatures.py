@@ -14,6 +14,7 @@ __all__ = ["Parameter", "Signature", "parse_signature"]
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _ANGLED = re.compile(r"<[^<>]*>")
 _MODULE = re.compile(r"^\(\$module(, /)?,? ?")
+_LINE_BREAK = re.compile(r"\s*\n\s*")  # 3.13 prints long signatures over several lines
 _RECEIVERS = frozenset({"self", "cls", "mcs", "mcls", "metacls"})
 _MAX_CLOSINGS = 200
 
@@ -39,8 +40,7 @@ class Signature:
     """A parsed signature.
 
     Attributes:
-        text: From the opening to the closing bracket, whitespace made single spaces and memory
-            addresses removed.
+        text: From the opening to the closing bracket, on one line, without memory addresses.
         parameters: All of them in order, `self` and `*args` included.
     """
 
@@ -78,7 +78,8 @@ def parse_signature(text: str) -> tuple[Signature, str] | None:
                 break
             parameters = _parameters(head, text)
             if parameters is not None:
-                return Signature(" ".join(text[: end + 1].split()), parameters), text[end + 1 :]
+                inside = _LINE_BREAK.sub(" ", text[1:end]).strip()
+                return Signature(f"({inside})", parameters), text[end + 1 :]
     return None
 
 
