@@ -11,7 +11,7 @@ from groundup.core.config import validate
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.config import PretrainConfig
 
-WORDS = "the model reads a row of bytes and learns which one comes next".split()
+WORDS = ("the", "model", "reads", "a", "row", "of", "bytes", "and", "learns", "what", "is", "next")
 
 
 def small_text(n_words, seed):
@@ -64,6 +64,12 @@ def config() -> PretrainConfig:
     return validate(PretrainConfig, values, source="test")
 
 
-def new_run(folder):
-    manifest = Manifest(stage="pretrain", stage_version=1, name="p", key="1" * 12)
-    return RunDir(folder, manifest, 'stage = "pretrain"\n')
+@pytest.fixture
+def new_run(tmp_path):
+    """Makes the run directory of a pretraining run, or opens it again."""
+
+    def make(name="pretrain"):
+        manifest = Manifest(stage="pretrain", stage_version=1, name=name, key="1" * 12)
+        return RunDir(tmp_path / name, manifest, 'stage = "pretrain"\n')
+
+    return make

@@ -1,0 +1,41 @@
+"""Speed and loss as the progress bar and the metrics report them."""
+
+import pytest
+
+from groundup.training.loop import Step
+from groundup.training.meters import RECENT_STEPS, Meter
+
+
+def step_of(seconds, loss_nats=2.0, tokens=100):
+    return Step(1, tokens, loss_nats, gradient_norm=1.0, lr_factor=1.0, seconds=seconds)
+
+
+def test_recent_speed_forgets_a_slow_start_and_the_whole_does_not():
+    meter = Meter(flops_per_token=1e6, limit_flops=1e9)
+    meter.add(step_of(10.0))
+    for _ in range(RECENT_STEPS):
+        meter.add(step_of(0.5))
+    assert meter.recent_tokens_per_s == pytest.approx(200)
+    assert meter.tokens_per_s == pytest.approx(100 * 21 / 20)
+    assert meter.limit_fraction(200) == pytest.approx(0.2)
+
+
+def test_the_loss_of_a_line_is_the_mean_since_the_line_before():
+    meter = Meter(flops_per_token=1.0, limit_flops=1.0)
+    for loss in (4.0, 2.0):
+        meter.add(step_of(1.0, loss))
+    assert meter.take_loss() == 3.0
+    meter.add(step_of(1.0, 1.0))
+    assert meter.take_loss() == 1.0
+
+
+def test_a_resumed_meter_reports_what_an_uninterrupted_one_does():
+    whole = Meter(flops_per_token=1.0, limit_flops=1.0)
+    whole.add(step_of(1.0, 5.0))
+    resumed = Meter(flops_per_token=1.0, limit_flops=1.0)
+    resumed.resume(whole.state())
+    for meter in (whole, resumed):
+        meter.add(step_of(3.0, 1.0))
+    assert resumed.take_loss() == whole.take_loss() == 3.0
+    assert (resumed.tokens, resumed.seconds) == (200, 4.0)
+    assert resumed.tokens_per_s == whole.tokens_per_s
