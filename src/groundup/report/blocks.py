@@ -45,6 +45,11 @@ class Table:
     brief: bool = False
     kind: str = "table"
 
+    def is_number(self, column: int) -> bool:
+        """Whether a column is one of numbers, which line up at the right."""
+        cells = [row[column] for row in self.rows if row[column]]
+        return column > 0 and bool(cells) and all(cell[0] in "0123456789+-–−" for cell in cells)
+
 
 @dataclass(frozen=True, slots=True)
 class Samples:

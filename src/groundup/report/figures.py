@@ -7,7 +7,8 @@ as well as in colour.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import altair as alt
 from markupsafe import Markup, escape
@@ -25,10 +26,30 @@ DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (4, 4), (1, 3))
 WIDTH = 560
 PNG_SCALE = 2
 MAX_POINTS = 400
+FEW_POINTS = 20
 # vl-convert measures text with its own Liberation Sans, which is as wide as Arial.
-FONT = "Arial, Helvetica, sans-serif"
+FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
 Row = Mapping[str, Any]
-Panel = tuple[str, str, Sequence[Row], Sequence[tuple[str, float]]]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One line chart.
+
+    Attributes:
+        heading: What it is about.
+        y_title: Quantity and unit.
+        rows: Points with `step`, `value` and `series`, at least one.
+        rules: Names and values of horizontal lines to compare with.
+        y_domain: Ends of the y axis; None fits it to the points.
+    """
+
+    heading: str
+    y_title: str
+    rows: Sequence[Row]
+    rules: Sequence[tuple[str, float]] = ()
+    y_domain: tuple[float, float] | None = None
 
 
 class Studio:
@@ -75,9 +96,10 @@ def _styled(chart: Any) -> Any:
             tickColor=INK,
             tickOpacity=0.4,
             labelLimit=220,
+            labelFlush=False,
         )
         .configure_legend(**text, orient="top", title=None, symbolSize=90, labelLimit=260)
-        .configure_title(color=INK, fontSize=12, anchor="start", fontWeight="bold")
+        .configure_title(color=INK, fontSize=12, anchor="start", frame="group", fontWeight="bold")
         .configure_header(**text, labelFontWeight="bold", title=None)
     )
 
@@ -89,6 +111,9 @@ def _inline(svg: str, name: str, alt_text: str) -> Markup:
     svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r' role="[^"]*"| aria-[a-z]+="[^"]*"', "", svg)
     return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(alt_text)}" ', 1))
+
+
+_COUNTS = alt.Axis(format=",d", tickMinStep=1, tickCount=7)
 
 
 def _data(rows: Sequence[Row]) -> Any:
@@ -114,7 +139,7 @@ def remaining(rows: Sequence[Row]) -> Any:
         .mark_bar()
         .encode(
             y=y,
-            x=alt.X("count:Q", title="pages", axis=alt.Axis(format=",d", tickMinStep=1)),
+            x=alt.X("count:Q", title="pages", axis=_COUNTS),
             color=alt.Color("part:N", scale=scale),
             order="rank:Q",
         )
@@ -133,38 +158,33 @@ def remaining(rows: Sequence[Row]) -> Any:
 
 
 def line_panels(panels: Sequence[Panel]) -> Any:
-    """Line charts below one another that share their x axis, the step.
-
-    Args:
-        panels: For each its heading, the title of its y axis, rows with `step`, `value` and
-            `series`, and horizontal rules (name, value) to compare with.
-    """
-    charts = [_panel(*panel) for panel in panels]
-    return alt.vconcat(*charts, spacing=18).resolve_scale(
-        color="independent", strokeDash="independent"
-    )
+    """Line charts below one another; x is the step."""
+    charts = [_panel(panel) for panel in panels]
+    stacked = alt.vconcat(*charts, spacing=18)
+    return stacked.resolve_scale(color="independent", strokeDash="independent")
 
 
-def _panel(
-    heading: str, y_title: str, rows: Sequence[Row], rules: Sequence[tuple[str, float]]
-) -> Any:
-    names = list(dict.fromkeys(str(row["series"]) for row in rows))
-    scale = alt.Scale(domain=names, range=list(COLOURS[: len(names)]))
-    dashes = alt.Scale(domain=names, range=[list(dash) for dash in DASHES[: len(names)]])
+def _panel(panel: Panel) -> Any:
+    names = list(dict.fromkeys(str(row["series"]) for row in panel.rows))
+    colours = alt.Scale(domain=names, range=_cycle(COLOURS, names))
+    dashes = alt.Scale(domain=names, range=[list(dash) for dash in _cycle(DASHES, names)])
     legend = alt.Legend() if len(names) > 1 else None
+    y_scale = alt.Scale(zero=False)
+    if panel.y_domain is not None:
+        y_scale = alt.Scale(domain=list(panel.y_domain))
+    few = len(panel.rows) <= FEW_POINTS * len(names)
     chart = (
-        alt.Chart(_data(_thinned(rows)))
-        .mark_line(strokeWidth=2, point={"size": 18} if len(rows) <= 3 * len(names) else False)
+        alt.Chart(_data(_thinned(panel.rows)))
+        .mark_line(strokeWidth=2, point={"size": 24} if few else False)
         .encode(
-            x=alt.X("step:Q", title="step", axis=alt.Axis(format=",d", tickMinStep=1)),
-            y=alt.Y("value:Q", title=y_title, scale=alt.Scale(zero=False)),
-            color=alt.Color("series:N", scale=scale, legend=legend),
+            x=alt.X("step:Q", title="step", scale=alt.Scale(zero=True, nice=False), axis=_COUNTS),
+            y=alt.Y("value:Q", title=panel.y_title, scale=y_scale),
+            color=alt.Color("series:N", scale=colours, legend=legend),
             strokeDash=alt.StrokeDash("series:N", scale=dashes, legend=legend),
         )
     )
-    return (chart + _rules(rows, rules) if rules else chart).properties(
-        width=WIDTH - 70, height=170, title=heading
-    )
+    layered = chart + _rules(panel.rows, panel.rules) if panel.rules else chart
+    return layered.properties(width=WIDTH - 70, height=170, title=panel.heading)
 
 
 def _rules(rows: Sequence[Row], rules: Sequence[tuple[str, float]]) -> Any:
@@ -203,30 +223,34 @@ def intervals(rows: Sequence[Row], *, x_title: str) -> Any:
     """
     models = list(dict.fromkeys(row["model"] for row in rows))
     tasks = list(dict.fromkeys(row["task"] for row in rows))
-    bars = [
-        {**row, "low": row["mean"], "high": row["mean"]} if row["low"] is None else row
-        for row in rows
-    ]
-    x = alt.X("mean:Q", title=x_title, scale=alt.Scale(domain=[0, 1]))
-    y = alt.Y("model:N", sort=models, title=None)
-    colour = alt.Color(
-        "model:N", legend=None, scale=alt.Scale(domain=models, range=_cycle(COLOURS, models))
+    bands = []
+    for task in tasks:
+        found = [row for row in rows if row["task"] == task]
+        bands.append(_band(task, found, models, x_title if task == tasks[-1] else None))
+    return alt.vconcat(*bands, spacing=8)
+
+
+def _band(task: str, rows: Sequence[Row], models: Sequence[str], x_title: str | None) -> Any:
+    """One task; only the last band, which has an `x_title`, writes the numbers of the axis."""
+    axis = alt.Axis(labels=x_title is not None, ticks=x_title is not None, tickCount=10)
+    x = alt.X("mean:Q", title=x_title, scale=alt.Scale(domain=[0, 1]), axis=axis)
+    y = alt.Y("model:N", sort=list(models), title=None)
+    colours = alt.Scale(domain=list(models), range=_cycle(COLOURS, models))
+    shapes = alt.Scale(domain=list(models), range=_cycle(SHAPES, models))
+    colour = alt.Color("model:N", legend=None, scale=colours)
+    known = [row for row in rows if row["low"] is not None]
+    point = (
+        alt.Chart(_data(rows))
+        .mark_point(filled=True, size=70, opacity=1)
+        .encode(x=x, y=y, color=colour, shape=alt.Shape("model:N", legend=None, scale=shapes))
     )
-    shape = alt.Shape(
-        "model:N", legend=None, scale=alt.Scale(domain=models, range=_cycle(SHAPES, models))
+    line = (
+        alt.Chart(_data(known))
+        .mark_rule(strokeWidth=2.5)
+        .encode(x=alt.X("low:Q", title=x_title, axis=axis), x2="high:Q", y=y, color=colour)
     )
-    base = alt.Chart().encode(y=y, color=colour)
-    line = base.mark_rule(strokeWidth=2.5).encode(x=alt.X("low:Q", title=x_title), x2="high:Q")
-    point = base.mark_point(filled=True, size=70, opacity=1).encode(x=x, shape=shape)
-    return (
-        alt.layer(line, point, data=_data(bars))
-        .properties(width=WIDTH - 210, height=alt.Step(17))
-        .facet(row=alt.Row("task:N", sort=tasks, title=None, header=_HEADER), spacing=10)
-    )
+    return (line + point).properties(width=WIDTH - 150, height=alt.Step(17), title=task)
 
 
-_HEADER = alt.Header(labelAngle=0, labelAlign="left", labelAnchor="middle", labelPadding=6)
-
-
-def _cycle(values: Sequence[str], names: Sequence[str]) -> list[str]:
+def _cycle(values: Sequence[T], names: Sequence[str]) -> list[T]:
     return [values[number % len(values)] for number in range(len(names))]

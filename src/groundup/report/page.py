@@ -40,7 +40,8 @@ def _markdown_blocks(section: Section) -> Iterator[str]:
     for block in section.blocks:
         if isinstance(block, Table) and block.brief:
             yield from ("", f"{block.caption}:", "", _markdown_row(block.columns))
-            yield "|".join(["", "---", *("---:" for _ in block.columns[1:]), ""])
+            rules = ["---:" if block.is_number(n) else "---" for n in range(len(block.columns))]
+            yield f"|{'|'.join(rules)}|"
             yield from (_markdown_row(row) for row in block.rows)
             if block.note:
                 yield from ("", block.note)

@@ -70,7 +70,7 @@ def _rules(baselines: Mapping[str, Any]) -> list[tuple[str, float]]:
     order = baselines.get("ngram_order", "n")
     named = {
         "unigram_bits_per_byte": "single tokens",
-        "ngram_bits_per_byte": f"{order}-gram counts",
+        "ngram_bits_per_byte": f"{order}-grams",
     }
     return [(text, float(baselines[key])) for key, text in named.items() if key in baselines]
 
@@ -84,9 +84,10 @@ def _learning_figure(
 ) -> Block:
     panels: list[Panel] = []
     if loss:
-        panels.append(("On text it learns from", "loss, nats per token", loss, []))
+        panels.append(Panel("On text it learns from", "loss, nats per token", loss))
     if bits:
-        panels.append(("On text it never sees", "bits per byte", bits, _rules(baselines)))
+        rules = _rules(baselines)
+        panels.append(Panel("On text it never sees", "bits per byte", bits, rules))
     final = _last(bits, "this model")
     reached = f" It ends at {final:.3f} bits per byte." if final is not None else ""
     return studio.draw(
@@ -121,7 +122,7 @@ def _speed_figure(artifact: Artifact, studio: Studio, speed: Sequence[Row]) -> B
     median = values[len(values) // 2]
     return studio.draw(
         f"speed-{artifact.key}",
-        line_panels([("Speed of training", "tokens per second", speed, [])]),
+        line_panels([Panel("Speed of training", "tokens per second", speed)]),
         title="Speed",
         alt_text=f"Training speed over the steps; the median is {median:,.0f} tokens per second.",
         shows=f"Tokens learned from in a second. The median is {count_text(median)}.",
@@ -152,7 +153,7 @@ def sft_section(artifact: Artifact, studio: Studio) -> Section:
         reached = f" On validation examples it ends at {final:.3f} nats." if final else ""
         figure = studio.draw(
             f"sft-{artifact.key}",
-            line_panels([("Loss on answers", "nats per token", rows, [])]),
+            line_panels([Panel("Loss on answers", "nats per token", rows)]),
             title="The model learns to answer",
             alt_text=f"Loss on answers falls over the steps.{reached}",
             shows=(
@@ -178,10 +179,11 @@ def rl_section(artifact: Artifact, studio: Studio) -> Section:
     blocks: list[Block] = []
     rewards = series(artifact, REWARDS)
     if rewards:
-        panels: list[Panel] = [("Reward of sampled answers", "mean reward", rewards, [])]
+        panels = [Panel("Reward of sampled answers", "mean reward", rewards)]
         others = series(artifact, {"rl/stop_fraction": "answers that end by themselves"})
         if others:
-            panels.append(("Answers that end by themselves", "share", others, []))
+            heading = "Answers that end by themselves"
+            panels.append(Panel(heading, "share", others, y_domain=(0.0, 1.0)))
         first, final = rewards[0]["value"], rewards[-1]["value"]
         figure = studio.draw(
             f"rl-{artifact.key}",

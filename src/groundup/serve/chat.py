@@ -6,6 +6,7 @@ its generation is cancelled before the next token.
 
 import asyncio
 import json
+import logging
 import secrets
 import threading
 import time
@@ -29,6 +30,8 @@ from groundup.serve.worker import Event, Generation, Worker
 
 __all__ = ["router"]
 
+log = logging.getLogger(__name__)
+
 KEEP_ALIVE_S = 15.0
 ONE_TOKEN_TOP_P = 1e-9  # what top_p 0 means: the likeliest token only
 CLIENT_GONE = 499  # nginx's status; nobody is there to read it
@@ -43,6 +46,8 @@ def router(catalogue: Catalogue, worker: Worker) -> APIRouter:
     @routes.post("/v1/chat/completions", response_model=None)
     async def create(body: ChatRequest, http: Request) -> Response:
         wire.check_supported(body)
+        if body.model_extra:
+            log.debug("ignored fields: %s", ", ".join(sorted(body.model_extra)))
         served = catalogue.get(body.model)
         exchange = await _start(body, served, worker)
         if body.stream:
