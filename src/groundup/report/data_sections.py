@@ -194,9 +194,12 @@ def _token_samples(tokenizer: Tokenizer) -> list[Block]:
 
 
 def _readable(piece: bytes) -> str:
-    """A token for people: bytes that are no whole character in hexadecimal, line ends as a sign."""
+    """A token for people: what has no glyph in hexadecimal, line end and tab as signs."""
     try:
         text = piece.decode("utf-8")
     except UnicodeDecodeError:
         return "".join(f"‹{byte:02x}›" for byte in piece)
-    return text.replace("\n", "⏎").replace("\t", "⇥")
+    return "".join(_SIGNS.get(c, c if c.isprintable() else f"‹{ord(c):02x}›") for c in text)
+
+
+_SIGNS = {"\n": "⏎", "\t": "⇥"}

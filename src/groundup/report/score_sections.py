@@ -81,7 +81,7 @@ _FORGOTTEN = "Lower is better. Tuning on answers as a rule costs a little of the
 
 def _verdicts(scores: Scores) -> list[str]:
     found: Sequence[str] = scores.get("verdicts") or []
-    return [f"{line[0].upper()}{line[1:]}." for line in found if line]
+    return [f"{line}." for line in found]
 
 
 def _groups(scores: Scores) -> Iterator[tuple[str, Mapping[str, Any]]]:
