@@ -1,8 +1,9 @@
 """The control for a rule about where to stop: the tuned model's answer cut by hand.
 
 When reinforcement learning has taught a model to list fewer names, the same reward might have been
-had by cutting the answers of the model before it after k names. Here k is the best one in
-hindsight, chosen on the very questions measured: no honest cut could earn more.
+had by cutting the answers of the model before it after k names; after none, the answer is `none`.
+Here k is the best one in hindsight, chosen on the very questions measured: no honest cut could earn
+more.
 """
 
 import re
@@ -13,6 +14,9 @@ from groundup.evaluate.answers import Answer
 from groundup.evaluate.grade import grade
 
 __all__ = ["Cut", "best_cut", "cut_names"]
+
+NOTHING = "none"
+"""How a list of no names is written."""
 
 _SEPARATOR = re.compile(r",\s*|\s+and\s+")
 
@@ -34,6 +38,8 @@ class Cut:
 
 def cut_names(text: str, k: int) -> str:
     """The first `k` names of a list such as `a, b and c`, again as such a list."""
+    if k == 0:
+        return NOTHING
     names = [name for name in _SEPARATOR.split(text.strip()) if name]
     if len(names) <= k:
         return text
@@ -59,7 +65,7 @@ def _cut_answer(answer: Answer, k: int) -> Answer:
 def best_cut(answers: Sequence[Answer]) -> Cut:
     """The cut that earns most on these answers, over every number of names that occurs."""
     most = max(len(_SEPARATOR.split(answer.answer)) for answer in answers)
-    tried = {k: tuple(_cut_answer(answer, k) for answer in answers) for k in range(1, most + 1)}
+    tried = {k: tuple(_cut_answer(answer, k) for answer in answers) for k in range(most + 1)}
     rewards = {k: sum(a.reward for a in cut) / len(cut) for k, cut in tried.items()}
-    best = max(rewards, key=lambda k: (rewards[k], -k))
+    best = max(rewards, key=lambda k: (rewards[k], k))
     return Cut(best, tried[best], rewards)

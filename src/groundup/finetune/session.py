@@ -29,7 +29,7 @@ __all__ = ["answer_samples", "finish_once", "series", "train", "update"]
 
 RESULT = "result.json"
 SAMPLE_TOKENS = 64
-"""Most tokens of an answer in `samples.jsonl`."""
+"""Most tokens of an answer in `samples.jsonl`; at most half of the context."""
 
 
 def finish_once(out: RunDir, work: Callable[[], Mapping[str, float]]) -> None:
@@ -118,14 +118,15 @@ def answer_samples(
 ) -> list[Answer]:
     """Lets the model answer the first `count` questions that fit; writes `samples.jsonl`."""
     base.model.eval()
+    room = min(SAMPLE_TOKENS, base.context_length // 2)
     asked = [
         question
         for question in questions
-        if fits(base.tokenizer, question, SAMPLE_TOKENS, base.context_length)
+        if fits(base.tokenizer, question, room, base.context_length)
     ][:count]
     samples = []
     if asked:
-        samples = ask(base.engine, asked, role=role, max_new_tokens=SAMPLE_TOKENS)
+        samples = ask(base.engine, asked, role=role, max_new_tokens=room)
     with out.publish("samples.jsonl") as partial:
         write_answers(partial, samples)
     return samples
