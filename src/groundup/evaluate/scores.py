@@ -34,7 +34,8 @@ class Scorer:
         self._seed = seed
         self._replicates = replicates
 
-    def _mean(self, answers: Sequence[Answer], measure: str) -> Interval:
+    def mean(self, answers: Sequence[Answer], measure: str) -> Interval:
+        """Mean of a mark (`reward`, `f1`, `exact`, `stopped`) over the answers."""
         return bootstrap.mean(
             [float(getattr(answer, measure)) for answer in answers],
             [answer.group for answer in answers],
@@ -58,7 +59,7 @@ class Scorer:
         return {
             role: {
                 "n": len(by_model[role]),
-                **{name: self._mean(by_model[role], name).as_json() for name in _MEASURES},
+                **{name: self.mean(by_model[role], name).as_json() for name in _MEASURES},
                 "answer_tokens": sum(a.tokens for a in by_model[role]) / len(by_model[role]),
             }
             for role in self._roles
@@ -125,8 +126,8 @@ class Scorer:
             found["cut"] = {
                 "of": "sft",
                 "k": cut.k,
-                "reward": self._mean(cut.answers, "reward").as_json(),
-                "exact": self._mean(cut.answers, "exact").as_json(),
+                "reward": self.mean(cut.answers, "reward").as_json(),
+                "exact": self.mean(cut.answers, "exact").as_json(),
                 "reward_by_k": {str(k): reward for k, reward in cut.reward_by_k.items()},
             }
             found["differences"]["rl-cut"] = self.paired(by_model["rl"], cut.answers).as_json()
