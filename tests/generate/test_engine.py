@@ -3,7 +3,6 @@ import torch
 from generate_cases import TOKENIZER, Scripted, model
 
 from groundup.core.errors import DataError
-from groundup.generate import batch
 from groundup.generate.engine import Engine
 from groundup.generate.sampling import SamplingParams, row_seed
 
@@ -63,16 +62,6 @@ def test_a_seed_decides_a_row_wherever_it_stands(engine):
     assert together[0].ids != together[3].ids  # one prompt, two seeds
     backwards = engine.generate(PROMPTS[::-1], params, seeds=[15, 14, 13, 12, 11])
     assert backwards == together[::-1]
-
-
-def test_small_waves_and_pieces_of_prompts_change_nothing(engine, monkeypatch):
-    params = SamplingParams(max_new_tokens=25, temperature=2.0)
-    expected = engine.generate(PROMPTS, params)
-    token_bytes = 2 * 2 * 2 * 8 * 4
-    monkeypatch.setattr(batch, "_CACHE_BYTES", token_bytes * 70)
-    monkeypatch.setattr(batch, "_PREFILL_TOKENS", 3)
-    assert [len(wave) for wave in batch.waves(engine.model, PROMPTS, 25)] == [1, 2, 2]
-    assert engine.generate(PROMPTS, params) == expected
 
 
 @pytest.mark.parametrize("temperature", [0.0, 2.0])

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundup.core.errors import ConfigError
+from groundup.core.errors import ConfigError, NumericalError
 from groundup.generate.sampling import (
     SamplingParams,
     choose,
@@ -57,6 +57,11 @@ def test_a_token_without_probability_is_never_drawn():
 def test_a_tiny_temperature_is_the_likeliest_token_without_overflow():
     logits = torch.tensor([[1e4, -1e4, 9.9e3]])
     assert choose(logits, SamplingParams(temperature=1e-30), torch.tensor([0.99])).item() == 0
+
+
+def test_logits_that_are_no_numbers_are_refused():
+    with pytest.raises(NumericalError, match="not finite"):
+        choose(torch.tensor([[0.0, math.nan]]), SamplingParams(), torch.tensor([0.5]))
 
 
 def test_top_k_keeps_the_k_largest():

@@ -1,13 +1,9 @@
-import subprocess
-import sys
-
 import pytest
 import torch
 
 from groundup.core.errors import DeviceError
 from groundup.core.machine import cores
 from groundup.model import device
-from groundup.model.allocator import tune_allocator
 
 
 def test_the_cpu_is_always_there():
@@ -50,24 +46,3 @@ def test_threads_are_at_most_the_cores():
 
 def test_the_limit_is_a_plausible_speed():
     assert 1e8 < device.matmul_limit_flops(torch.device("cpu"), torch.float32, repeats=1) < 1e14
-
-
-def test_the_allocator_is_tuned_without_pytorch():
-    program = (
-        "import sys; from groundup.model.allocator import tune_allocator;"
-        "tuned = tune_allocator(); assert 'torch' not in sys.modules; print(tuned)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() in ("True", "False")
-
-
-def test_other_systems_keep_their_allocator(monkeypatch):
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert tune_allocator() is False
-
-
-def test_configs_import_without_pytorch():
-    program = "import sys, groundup.model.config; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", program], check=True)

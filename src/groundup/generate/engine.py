@@ -226,7 +226,10 @@ class Engine:
     def _completion(
         self, ids: list[int], logprobs: list[float] | None, stopped: bool, params: SamplingParams
     ) -> Completion:
+        reason: FinishReason = "stop" if stopped else "length"
+        if not params.stop:
+            text = self.tokenizer.decode(ids, skip_special=True)
+            return Completion(ids=ids, text=text, finish_reason=reason, logprobs=logprobs)
         stream = TextStream(self.tokenizer, params.stop)
         text = "".join(map(stream.push, ids)) + stream.finish()
-        reason: FinishReason = "stop" if stopped or stream.stopped else "length"
         return Completion(ids=ids, text=text, finish_reason=reason, logprobs=logprobs)

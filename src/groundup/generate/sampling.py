@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from groundup.core import seeds
-from groundup.core.errors import ConfigError
+from groundup.core.errors import ConfigError, NumericalError
 
 __all__ = ["SamplingParams", "choose", "draws", "filter_top_k", "filter_top_p", "row_seed"]
 
@@ -95,6 +95,9 @@ def choose(logits_BV: Tensor, params: SamplingParams, draws_B: Tensor) -> Tensor
     Args:
         logits_BV: float32.
         draws_B: float32 in [0, 1), unused at temperature 0.
+
+    Raises:
+        NumericalError: A logit is not a number.
     """
     if params.temperature == 0:
         return logits_BV.argmax(dim=-1)
@@ -109,4 +112,12 @@ def choose(logits_BV: Tensor, params: SamplingParams, draws_B: Tensor) -> Tensor
     # Strictly below the total, which rounding could reach: then a token of probability 0, or none,
     # would be found.
     goal_B1 = torch.minimum(draws_B[:, None] * total_B1, torch.nextafter(total_B1, total_B1 * 0))
-    return torch.searchsorted(reached_BV, goal_B1, right=True)[:, 0]
+    ids_B = torch.searchsorted(reached_BV, goal_B1, right=True)[:, 0]
+    if bool((ids_B >= logits_BV.shape[-1]).any()):  # only NaN finds no token
+        raise NumericalError(
+            "the model's logits are not finite",
+            hint="its training has diverged: take an earlier checkpoint or a lower learning rate",
+            step=0,
+            quantity="logits",
+        )
+    return ids_B

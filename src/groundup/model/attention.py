@@ -25,6 +25,11 @@ __all__ = ["Attention", "Frame", "attend"]
 _PLAIN_MAX_KEYS = 2048
 
 
+# With a cache, the plain product is used up to this many scores; more would not fit the caches of a
+# processor, nor, for a long prompt, its memory.
+_PLAIN_MAX_SCORES = 1 << 26
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What all layers of one forward pass share.
@@ -93,7 +98,8 @@ def attend_causally(q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor) -> Tensor:
 
 def attend(q_BHTC: Tensor, k_BKSC: Tensor, v_BKSC: Tensor, bias: Tensor) -> Tensor:
     """Attention with `bias`, (T, S) or (B, 1, T, S), added to the scores; returns (B, H, T, C)."""
-    if q_BHTC.device.type == "cpu":
+    n_scores = q_BHTC.shape[:3].numel() * k_BKSC.shape[2]
+    if q_BHTC.device.type == "cpu" and n_scores <= _PLAIN_MAX_SCORES:
         return _attend_plainly(q_BHTC, k_BKSC, v_BKSC, bias)
     grouped = q_BHTC.shape[1] != k_BKSC.shape[1]
     return F.scaled_dot_product_attention(

@@ -33,8 +33,8 @@ def target_log_probs(
         hidden_ND: In the compute format.
         weight_VD: The output layer in the same format; gradients reach it.
         targets_N: int64 ids, or `IGNORED`.
-        exact: Log-softmax in float32 (float64 when the inputs are) of the logits: for validation,
-            not differentiable.
+        exact: Logits and log-softmax in float32 (float64 when the inputs are): for validation, not
+            differentiable. The weights may then be of any format.
 
     Returns:
         float32 (N,), 0 where ignored.
@@ -52,9 +52,10 @@ def _pieces(n_rows: int, vocab_size: int) -> list[slice]:
 
 def _exact(hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> Tensor:
     wide = torch.promote_types(hidden_ND.dtype, torch.float32)
+    weight_VD = weight_VD.to(wide)
     logp_N = torch.empty(targets_N.shape, dtype=wide, device=targets_N.device)
     for piece in _pieces(len(targets_N), len(weight_VD)):
-        logits = (hidden_ND[piece] @ weight_VD.T).to(wide)
+        logits = hidden_ND[piece].to(wide) @ weight_VD.T
         chosen = logits.gather(1, targets_N[piece].clamp(min=0)[:, None])[:, 0]
         logp_N[piece] = chosen - logits.logsumexp(1)
     return logp_N.masked_fill_(targets_N == IGNORED, 0.0)

@@ -164,7 +164,7 @@ class Transformer(nn.Module):
             targets_BT: The token that follows each; -100 is left out of the mean.
             weights_BT: Weight of each target in the mean (sum of weighted losses over the sum of
                 the weights of targets that count); None weighs all alike.
-            exact: Log-softmax in float32, for validation; not differentiable.
+            exact: Logits and log-softmax in float32, for validation; not differentiable.
 
         Returns:
             The mean; 0 when no target counts.
@@ -185,7 +185,7 @@ class Transformer(nn.Module):
         if ids_BT.shape != targets_BT.shape:
             raise ShapeError(f"ids are {tuple(ids_BT.shape)} but targets {tuple(targets_BT.shape)}")
         hidden_ND = self.hidden(ids_BT).flatten(0, 1)
-        weight_VD, _ = self.head.cast(hidden_ND.dtype)
+        weight_VD = self.head.weight if exact else self.head.cast(hidden_ND.dtype)[0]
         logp_N = target_log_probs(hidden_ND, weight_VD, targets_BT.flatten(), exact=exact)
         return logp_N.view(targets_BT.shape)
 

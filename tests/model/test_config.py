@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from groundup.core.config import validate
@@ -38,3 +41,8 @@ def test_a_shape_with_a_vocabulary_keeps_every_field():
 
 def test_at_most_twenty_fields():
     assert len(ModelConfig.model_fields) <= 20
+
+
+def test_configs_import_without_pytorch():
+    program = "import sys, groundup.model.config; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)
