@@ -183,7 +183,8 @@ def report(found: dict[str, list[dict[str, Any]]], arguments: argparse.Namespace
             f"**{medians['theirs'] / medians['ours']:.2f}x** (per round: "
             f"{', '.join(f'{ratio:.2f}' for ratio in ratios)}); in processor time"
             f" **{cpu_medians['theirs'] / cpu_medians['ours']:.2f}x**."
-            f" Limit: {limit / 1e9:,.0f} GFLOP/s, the best of a 1024-sided bfloat16 product; {flops / 1e6:.1f} MFLOP a token.",
+            f" Limit: {limit / 1e9:,.0f} GFLOP/s, the best of a 1024-sided bfloat16 product;"
+            f" {flops / 1e6:.1f} MFLOP a token.",
             "",
             f"- hardware: {hardware['processor']}, {arguments.threads} threads of"
             f" {hardware['cores']} cores",
