@@ -14,7 +14,7 @@ from groundup.core import seeds
 from groundup.core.records import PAGE_COLUMNS
 from groundup.corpus.config import CorpusConfig
 from groundup.corpus.encoding import broken_fraction, decode
-from groundup.corpus.extract import MAX_NESTING, extract_html, nesting, plain_space
+from groundup.corpus.extract import MAX_NESTING, extract_html, nesting, plain_space, set_off
 from groundup.corpus.funnel import Tally
 from groundup.corpus.language import LanguageModel
 from groundup.corpus.pages import RowWriter, Shard, page_slice, read_rows, row_writer
@@ -98,7 +98,7 @@ class Cleaner:
 
     def _extract(self, html: str) -> str | Verdict:
         try:
-            tree = HTMLTree.parse(html)
+            tree = HTMLTree.parse(set_off(html, self._config.paragraph_tags))
         except HTMLParserException:
             return ""
         depth = nesting(html, tree)
@@ -108,7 +108,6 @@ class Cleaner:
             tree,
             main=self._config.extraction == "main",
             skip=self._config.skip_elements,
-            paragraphs=self._config.paragraph_elements,
         )
 
     def _judge_language(self, language: str, confidence: float) -> Verdict | None:

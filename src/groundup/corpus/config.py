@@ -178,8 +178,8 @@ class CorpusConfig(StageConfig, frozen=True):
     """`main` keeps the main text of a page; `all` keeps everything visible, such as tables."""
     skip_elements: tuple[str, ...] = ("figure", "aside", "button", "form", "table.infobox")
     """CSS selectors of elements whose text is left out."""
-    paragraph_elements: tuple[str, ...] = ()
-    """CSS selectors of elements that are set off by blank lines, such as `dl`."""
+    paragraph_tags: tuple[Annotated[str, Field(pattern="^[a-z][a-z0-9]*$")], ...] = ()
+    """Tags of elements that become paragraphs of their own, such as `dl`."""
     max_page_bytes: Annotated[int, Field(ge=1)] = 10_000_000
     """Larger pages are dropped."""
     languages: tuple[str, ...] = ("en",)

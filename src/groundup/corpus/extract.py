@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree, traverse_dom
 
-__all__ = ["MAX_NESTING", "extract_html", "nesting", "plain_space"]
+__all__ = ["MAX_NESTING", "extract_html", "nesting", "plain_space", "set_off"]
 
 # Main-content extraction takes time that grows with the square of the depth and cannot be
 # interrupted: 0.13 s at 3,000 nested elements, 60 s at 50,000. Real pages stay below 100.
@@ -60,22 +60,31 @@ def nesting(html: str, tree: HTMLTree) -> int:
     return deepest
 
 
-def extract_html(
-    tree: HTMLTree, *, main: bool, skip: Sequence[str] = (), paragraphs: Sequence[str] = ()
-) -> str:
-    """The text of a parsed page. Changes the tree.
+def set_off(html: str, tags: Sequence[str]) -> str:
+    """The page with empty paragraphs around elements, which become blank lines in its text.
+
+    Done on the source, not on the tree: Resiliparse's lists of elements take quadratic time.
+
+    Args:
+        html: Source of the page.
+        tags: Names of the elements, such as `dl`.
+    """
+    if not tags:
+        return html
+    names = "|".join(map(re.escape, tags))
+    return re.sub(rf"</?(?:{names})\b[^>]{{0,1000}}>", r"<p></p>\g<0><p></p>", html, flags=re.I)
+
+
+def extract_html(tree: HTMLTree, *, main: bool, skip: Sequence[str] = ()) -> str:
+    """The text of a parsed page.
 
     Args:
         tree: A page whose nesting is below `MAX_NESTING`.
         main: Whether navigation, footers and the like are left out.
         skip: CSS selectors of elements whose text is left out.
-        paragraphs: CSS selectors of elements that get a blank line before and after.
     """
     if tree.document is None:
         return ""
-    if paragraphs:
-        for element in list(tree.document.query_selector_all(", ".join(paragraphs))):
-            _set_off(tree, element)
     text = extract_plain_text(
         tree,
         main_content=main,
@@ -85,19 +94,6 @@ def extract_html(
         skip_elements=list(skip),
     )
     return plain_space(text)
-
-
-def _set_off(tree: HTMLTree, element: object) -> None:
-    """Puts an empty paragraph before and after an element: Resiliparse makes blank lines of it."""
-    parent = getattr(element, "parent", None)
-    if parent is None:
-        return
-    parent.insert_before(tree.create_element("p"), element)
-    after = getattr(element, "next", None)
-    if after is None:
-        parent.append_child(tree.create_element("p"))
-    else:
-        parent.insert_before(tree.create_element("p"), after)
 
 
 def plain_space(text: str) -> str:

@@ -94,15 +94,14 @@ def check_selectors(config: CorpusConfig) -> None:
         ConfigError: Names the one that is wrong.
     """
     tree = HTMLTree.parse("<p>text</p>")
-    for field in ("skip_elements", "paragraph_elements"):
-        for selector in getattr(config, field):
-            try:
-                extract_html(tree, main=False, skip=[selector])
-            except CSSParserException as error:
-                raise ConfigError(
-                    f"{field} has {selector!r}, which is not a CSS selector",
-                    hint=f"write it as in a style sheet, such as {field} = ['table.infobox']",
-                ) from error
+    for selector in config.skip_elements:
+        try:
+            extract_html(tree, main=False, skip=[selector])
+        except CSSParserException as error:
+            raise ConfigError(
+                f"skip_elements has {selector!r}, which is not a CSS selector",
+                hint="write it as in a style sheet, such as table.infobox",
+            ) from error
 
 
 def _work_folder(out: RunDir, crawl: Artifact) -> Path:

@@ -13,7 +13,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from groundup.core.console import progress
 from groundup.core.errors import GroundupError
 from groundup.corpus.pages import Shard, whole
 
@@ -54,6 +53,8 @@ def each_shard(
     Raises:
         GroundupError: What the task raised in a worker.
     """
+    from groundup.core.console import progress  # not needed in workers, which import this module
+
     marks = work / task.name
     marks.mkdir(parents=True, exist_ok=True)
     todo = [shard for shard in shards if not _mark(marks, shard).exists()]
@@ -71,12 +72,22 @@ def _mark(marks: Path, shard: Shard) -> Path:
 def _run(task: ShardTask, todo: Sequence[Shard], marks: Path, workers: int) -> Iterator[int]:
     """Number of pages of each shard as it is finished."""
     daft: Any = engine()
-    lanes = min(workers, len(todo))
     frame = daft.from_pydict({"shard": [json.dumps(asdict(shard)) for shard in todo]})
     on_ray = daft.runners.get_or_create_runner().name == "ray"
     frame = frame.into_partitions(len(todo)) if on_ray else frame.into_batches(1)
+    lanes = min(workers, len(todo))
+    call = _in_processes(daft, task, marks, lanes) if task.processes else _here(daft, task, marks)
+    for row in frame.select(call(daft.col("shard")).alias("answer")).iter_rows():
+        answer = json.loads(row["answer"])
+        if "message" in answer:
+            raise GroundupError(answer["message"], hint=answer["hint"])
+        yield answer["pages"]
 
-    @daft.cls(use_process=task.processes, max_concurrency=lanes)
+
+def _in_processes(daft: Any, task: ShardTask, marks: Path, lanes: int) -> Any:
+    """The task as a Daft class: each of `lanes` processes holds its own copy."""
+
+    @daft.cls(use_process=True, max_concurrency=lanes)
     class Worker:
         def __init__(self, task: ShardTask, marks: str) -> None:
             self.task, self.marks = task, Path(marks)
@@ -85,12 +96,17 @@ def _run(task: ShardTask, todo: Sequence[Shard], marks: Path, workers: int) -> I
         def run(self, shards: Any) -> list[str]:
             return [_work(self.task, self.marks, text) for text in shards.to_pylist()]
 
-    worker = Worker(task, str(marks))
-    for row in frame.select(worker.run(daft.col("shard")).alias("answer")).iter_rows():
-        answer = json.loads(row["answer"])
-        if "message" in answer:
-            raise GroundupError(answer["message"], hint=answer["hint"])
-        yield answer["pages"]
+    return Worker(task, str(marks)).run
+
+
+def _here(daft: Any, task: ShardTask, marks: Path) -> Any:
+    """The task as a Daft function: runs in Daft's threads, and starts no process."""
+
+    def run(shards: Any) -> list[str]:
+        return [_work(task, marks, text) for text in shards.to_pylist()]
+
+    batch = daft.func.batch(return_dtype=daft.DataType.string(), batch_size=1, use_process=False)
+    return batch(run)
 
 
 def _work(task: ShardTask, marks: Path, text: str) -> str:
