@@ -53,7 +53,7 @@ class InstructConfig(StageConfig, frozen=True):
     max_answer_chars: Annotated[int, Field(ge=20)] = 160
     """Longest answer, in characters. Only for `pydoc`."""
     max_share_of_one_answer: Annotated[float, Field(gt=0, le=1)] = 0.25
-    """Largest share of one answer in `dflt`, of one number of names in `must`."""
+    """Largest share of one answer in `dflt`. Only for `pydoc`."""
     max_bad_fraction: Fraction = 0.01
     """Share of rows that may be unusable before the stage fails. Only for `files`."""
     counts: TaskCounts = TaskCounts()
