@@ -36,7 +36,7 @@ CONFIGS = {
     "sft": SftConfig(
         model="m",
         examples="e",
-        epochs=20.0,
+        epochs=9.0,
         batch_examples=10,
         checkpoint_every_s=0.001,
         evaluation_every_steps=9,
@@ -46,7 +46,7 @@ CONFIGS = {
     "grpo": GrpoConfig(
         model="m",
         examples="e",
-        steps=30,
+        steps=18,
         prompts_per_step=4,
         completions=4,
         max_new_tokens=6,

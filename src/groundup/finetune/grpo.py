@@ -7,7 +7,6 @@ reference answer. See `policy_gradient` for the loss and its sources.
 Letters: N answer tokens.
 """
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -261,8 +260,6 @@ def _report(
 
     def edges(name: str) -> tuple[float, float]:
         values = session.series(out, name)
-        if not values:
-            return math.nan, math.nan
         width = max(1, round(_EDGE_FRACTION * len(values)))
         return sum(values[:width]) / width, sum(values[-width:]) / width
 

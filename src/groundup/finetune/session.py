@@ -11,11 +11,12 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from torch import Tensor
 
 from groundup.core import console
 from groundup.core.artifact import RunDir
-from groundup.core.errors import NumericalError
+from groundup.core.errors import DeviceError, NumericalError
 from groundup.core.interrupt import stop_request
 from groundup.core.metrics import read_metrics
 from groundup.core.records import Example
@@ -70,6 +71,7 @@ def train(
     Raises:
         Cancelled: A signal asked to stop; the state is saved.
         CorruptArtifact: The checkpoint to go on from is damaged.
+        DeviceError: The device's memory does not hold a piece of a step.
     """
     saved = checkpoint.load_latest(out, model, optimizer)
     first = 0 if saved is None else saved.step
@@ -77,13 +79,23 @@ def train(
     with console.progress(label, total, "steps") as bar, stop_request() as stop:
         bar.resume_at(first)
         for step in range(first, total):
-            bar.update(info=one_step(step))
+            bar.update(info=_in_memory(one_step, step))
             due = time.monotonic() - saved_at_s >= checkpoint_every_s
             if due or stop or step + 1 == total:
                 checkpoint.save(out, step + 1, model, optimizer)
                 saved_at_s = time.monotonic()
             if stop:
                 stop.raise_cancelled()
+
+
+def _in_memory(one_step: Callable[[int], str], step: int) -> str:
+    try:
+        return one_step(step)
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"step {step} does not fit in the device's memory",
+            hint="set micro_batch_tokens lower; the result stays the same but for rounding",
+        ) from error
 
 
 def update(
