@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from resiliparse.extract.html2text import extract_plain_text
-from resiliparse.parse.html import HTMLTree, traverse_dom
+from resiliparse.parse.html import DOMContext, HTMLTree, traverse_dom
 
 __all__ = ["MAX_NESTING", "extract_html", "nesting", "plain_space", "set_off"]
 
@@ -51,12 +51,12 @@ def nesting(html: str, tree: HTMLTree) -> int:
         return 0
     deepest = 0
 
-    def note(context: object) -> None:
+    def note(context: DOMContext) -> None:
         nonlocal deepest
-        deepest = max(deepest, int(getattr(context, "depth", 0)))
+        deepest = max(deepest, context.depth)
 
-    if tree.document is not None:
-        traverse_dom(tree.document, note, elements_only=True)
+    if tree.body is not None:
+        traverse_dom(tree.body, note, elements_only=True)
     return deepest
 
 

@@ -25,7 +25,8 @@ class ShardTask(Protocol):
     Attributes:
         name: Names the folder of its marks.
         label: Names it to people.
-        processes: Whether it needs processes: when its work holds Python's interpreter lock.
+        processes: Whether several at a time need a process each: when its work holds Python's
+            interpreter lock.
     """
 
     name: str
@@ -76,7 +77,8 @@ def _run(task: ShardTask, todo: Sequence[Shard], marks: Path, workers: int) -> I
     on_ray = daft.runners.get_or_create_runner().name == "ray"
     frame = frame.into_partitions(len(todo)) if on_ray else frame.into_batches(1)
     lanes = min(workers, len(todo))
-    call = _in_processes(daft, task, marks, lanes) if task.processes else _here(daft, task, marks)
+    apart = task.processes and lanes > 1  # one lane has nobody to share the interpreter with
+    call = _in_processes(daft, task, marks, lanes) if apart else _here(daft, task, marks)
     for row in frame.select(call(daft.col("shard")).alias("answer")).iter_rows():
         answer = json.loads(row["answer"])
         if "message" in answer:
