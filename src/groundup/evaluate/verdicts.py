@@ -65,7 +65,7 @@ def verdicts(scores: Scores) -> list[str]:
 
 def show(scores: Scores) -> None:
     """Prints the tables and the verdicts."""
-    console.table("Answers by task (95% intervals)", _COLUMNS, list(_rows(scores)))
+    console.table("Answers by task (reward with its 95% interval)", _COLUMNS, list(_rows(scores)))
     if scores["bits_per_byte"]:
         console.table(
             "Validation text",
@@ -86,10 +86,11 @@ def _rows(scores: Scores) -> Sequence[Sequence[object]]:
         if "models" not in found:
             continue
         for role, model in found["models"].items():
-            cells = [_plain(model[name]) for name in ("f1", "exact", "reward")]
-            rows.append((task, role, f"{model['stopped']['mean']:.0%}", *cells))
+            means = [f"{model[name]['mean']:.3f}" for name in ("f1", "exact")]
+            ends = f"{model['stopped']['mean']:.0%}"
+            rows.append((task, role, ends, *means, _plain(model["reward"])))
         constant = found["constant"].get("best")
         if constant:
             cells = [f"{constant[name]:.3f}" for name in ("f1", "exact", "reward")]
-            rows.append((task, f"always {constant['answer'][:24]!r}", "", *cells))
+            rows.append((task, f"always {constant['answer'][:16]!r}", "", *cells))
     return rows
