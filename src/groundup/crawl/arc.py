@@ -7,7 +7,6 @@ the file. Compressed archives have a gzip member for each record, or one for all
 Source: Internet Archive, "ARC File Format", version 1.0 of 1996 and 2.0.
 """
 
-import gzip
 import re
 import zlib
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ __all__ = ["ArcRecord", "arc_records", "is_arc"]
 _HEADER = re.compile(rb"(\S+) \S+ \d{8,17} (\S+)(?: .*)? (\d+)\s*\n")
 _MAX_HEADER_BYTES = 16 * 2**10
 _STEP_BYTES = 64 * 2**10
+_ARC_MAGIC = b"filedesc://"
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 
 
@@ -114,16 +114,20 @@ def is_arc(path: Path) -> bool:
     """Whether a file begins as an ARC archive does."""
     with path.open("rb") as file:
         compressed = file.read(3) == _GZIP_MAGIC
-    opened = gzip.open(path, "rb") if compressed else path.open("rb")
-    with opened as stream:
+        file.seek(0)
+        start = file.read(_STEP_BYTES)
+    if compressed:
         try:
-            return stream.read(11) == b"filedesc://"
-        except (OSError, EOFError, zlib.error):
+            start = zlib.decompressobj(31).decompress(start, len(_ARC_MAGIC))
+        except zlib.error:
             return False
+    return start.startswith(_ARC_MAGIC)
 
 
-def arc_records(path: Path, start: int, max_block_bytes: int) -> Iterator[ArcRecord]:
-    """Yields the records from an offset on, which must be the beginning of one.
+def arc_records(
+    path: Path, start: int, max_block_bytes: int, *, end: int | None = None
+) -> Iterator[ArcRecord]:
+    """Yields the records that begin between two offsets, the first at `start`.
 
     Raises:
         OSError: The bytes are no ARC record, or a gzip member is damaged.
@@ -132,6 +136,8 @@ def arc_records(path: Path, start: int, max_block_bytes: int) -> Iterator[ArcRec
         stream = _Stream(file, start)
         while stream.fill(1):
             offset = stream.offset
+            if end is not None and offset >= end:
+                return
             line = stream.line()
             if not line.strip():
                 continue

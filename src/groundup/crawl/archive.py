@@ -5,10 +5,11 @@ like the beginning of a record is tried, and what lies between is reported as `D
 was cut short is noticed too; no reader does that by itself.
 """
 
+import io
 import mmap
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,10 @@ _GZIP_MAGIC = b"\x1f\x8b\x08"
 _GZIP_START = re.compile(re.escape(_GZIP_MAGIC))
 _WARC_START = re.compile(rb"(?<=\n)WARC/\d")
 _ARC_START = re.compile(rb"(?<=\n)(?=[a-z]+://[^ \n]+ [\d.:a-f]+ \d{14} )")
+_HEAD = re.compile(
+    rb"WARC/(?:.*\n)*?content-length:[ \t]*(\d+)[ \t]*\r?\n(?:.+\n)*?\r?\n|[^\n]* (\d+)\s*\n",
+    re.IGNORECASE,
+)
 _HEAD_BYTES = 64 * 2**10
 """Head that an HTTP response may have beyond the page limit."""
 _STEP_BYTES = 2**20
@@ -59,8 +64,10 @@ class Capture:
     flaw: str = ""
 
 
-Attempt = Callable[[Path, int, int], Iterator[tuple[int, "Capture | Damage | None"]]]
-"""Reads a file from an offset: (offset, capture or None when of no interest) for each record."""
+_CUT = "the file is cut short"
+Attempt = Callable[[Path, int, int | None, int], Iterator[tuple[int, "Capture | str | None"]]]
+"""Reads a file between offsets: (offset, capture) for each record; None for one of no interest, and
+`_CUT` when the file ends within it. Raises OSError at damage."""
 
 
 def captures(path: Path, *, source: str, max_page_bytes: int) -> Iterator[Capture | Damage]:
@@ -74,41 +81,112 @@ def captures(path: Path, *, source: str, max_page_bytes: int) -> Iterator[Captur
     Raises:
         OSError: The file cannot be opened.
     """
-    size = path.stat().st_size
-    if size == 0:
-        return
-    with path.open("rb") as file:
-        compressed = file.read(3) == _GZIP_MAGIC
-    attempt, start_pattern = (_arc, _ARC_START) if is_arc(path) else (_warc, _WARC_START)
-    if compressed:
-        start_pattern = _GZIP_START
-    position, last, lost_at, reason = 0, None, None, ""
-    while position < size:
-        read_any = False
-        try:
-            for offset, capture in attempt(path, position, max_page_bytes + _HEAD_BYTES):
-                if lost_at is not None:
-                    yield Damage(source, lost_at, offset - lost_at, reason)
-                    lost_at = None
-                read_any, last = True, offset
-                if isinstance(capture, Damage):
-                    yield Damage(source, capture.offset, size - capture.offset, capture.reason)
-                    return
-                if capture is not None:
-                    yield capture
-            break
-        except OSError as error:
-            reason = str(error)
-        following = _find(path, start_pattern, (last or 0) + 1 if read_any else position + 1)
-        if lost_at is None:
-            lost_at = following if read_any and following is not None else position
-        position = size if following is None else following
-    if lost_at is not None:
-        yield Damage(source, lost_at, size - lost_at, reason)
-    elif last is not None and compressed:
-        cut = _cut_member(path, last)
-        if cut is not None:
-            yield Damage(source, cut, size - cut, "the file is cut short")
+    if path.stat().st_size > 0:
+        yield from _Reader(path, source, max_page_bytes + _HEAD_BYTES).read()
+
+
+class _Reader:
+    """Reads on after damage; `lost_at` is where the place begins that cannot be read now."""
+
+    def __init__(self, path: Path, source: str, max_block_bytes: int) -> None:
+        self._path, self._source = path, source
+        self._max_block_bytes = max_block_bytes
+        self._size = path.stat().st_size
+        with path.open("rb") as file:
+            self._compressed = file.read(3) == _GZIP_MAGIC
+        self._attempt: Attempt = _arc if is_arc(path) else _warc
+        self._start = _ARC_START if self._attempt is _arc else _WARC_START
+        if self._compressed:
+            self._start = _GZIP_START
+        self._n_read = 0
+        self._last = 0
+        self._lost_at: int | None = None
+        self._reason = ""
+
+    def read(self) -> Iterator[Capture | Damage]:
+        """Yields what `captures` does."""
+        position = 0
+        while position < self._size:
+            n_before = self._n_read
+            try:
+                yield from self._read_from(position, None)
+                break
+            except OSError as error:
+                self._reason = str(error)
+            read_any = self._n_read > n_before
+            if self._compressed:
+                after = _member_end(self._path, self._last) if read_any else position
+                start = self._next_start(self._last + 1) if after is None else after
+                position = yield from self._read_carefully(start)
+                continue
+            if self._lost_at is None:
+                self._lost_at = self._end_of_last() if read_any else position
+            position = self._next_start((self._last if read_any else position) + 1)
+        if self._lost_at is None and self._n_read:
+            self._lost_at, self._reason = self._cut_at(), _CUT
+        if self._lost_at is not None:
+            yield self._damage_until(self._size)
+
+    def _cut_at(self) -> int | None:
+        """Where the record begins that the file ends in the middle of, unnoticed so far."""
+        if self._compressed:
+            return _cut_member(self._path, self._last)
+        end = self._end_of_last()
+        with self._path.open("rb") as file:
+            file.seek(end)
+            return end if file.read(_HEAD_BYTES).strip() else None
+
+    def _end_of_last(self) -> int:
+        """Where the last whole record of an uncompressed file ends."""
+        with self._path.open("rb") as file:
+            file.seek(self._last)
+            head = _HEAD.match(file.read(_HEAD_BYTES))
+        # Two line ends follow the block of a WARC record, one that of an ARC record.
+        return min(self._last + head.end() + int(head[1] or head[2]), self._size) if head else 0
+
+    def _read_carefully(self, position: int) -> Generator[Capture | Damage, None, int]:
+        """Reads member by member until one after the damage is whole; returns where that ends.
+
+        A reader inflates ahead, so that its error comes before the last whole records.
+        """
+        while position < self._size:
+            end = _member_end(self._path, position)
+            passed = self._lost_at is not None
+            try:
+                if end is not None:
+                    yield from self._read_from(position, end)
+                    position = end
+                    if passed:
+                        return position
+                    continue
+            except OSError as error:
+                self._reason = str(error)
+            self._lost_at = position if self._lost_at is None else self._lost_at
+            position = self._next_start(position + 1)
+        return position
+
+    def _read_from(self, position: int, end: int | None) -> Iterator[Capture | Damage]:
+        for offset, capture in self._attempt(self._path, position, end, self._max_block_bytes):
+            if self._lost_at is not None:
+                yield self._damage_until(offset)
+            if isinstance(capture, str):
+                self._lost_at, self._reason = offset, capture
+                return
+            self._n_read += 1
+            self._last = offset
+            if isinstance(capture, Capture):
+                yield capture
+
+    def _damage_until(self, end: int) -> Damage:
+        assert self._lost_at is not None
+        damage = Damage(self._source, self._lost_at, end - self._lost_at, self._reason)
+        self._lost_at = None
+        return damage
+
+    def _next_start(self, position: int) -> int:
+        """Offset of the next thing that looks like the start of a record; the size if none."""
+        following = _find(self._path, self._start, position)
+        return self._size if following is None else following
 
 
 def _find(path: Path, pattern: re.Pattern[bytes], start: int) -> int | None:
@@ -118,53 +196,56 @@ def _find(path: Path, pattern: re.Pattern[bytes], start: int) -> int | None:
         return found.start() if found else None
 
 
+def _member_end(path: Path, start: int) -> int | None:
+    """Where the gzip member that begins at an offset ends; None when it is damaged or cut."""
+    with path.open("rb") as file:
+        file.seek(start)
+        inflater = zlib.decompressobj(31)
+        while not inflater.eof:
+            data = file.read(_STEP_BYTES)
+            if not data:
+                return None
+            try:
+                inflater.decompress(data)
+            except zlib.error:
+                return None
+        return file.tell() - len(inflater.unused_data)
+
+
 def _cut_member(path: Path, start: int) -> int | None:
     """Offset of the gzip member that the file ends in the middle of, or None.
 
     Args:
+        path: The file.
         start: Offset of the last record read; an archive that is one member is read as a whole.
     """
     with path.open("rb") as file:
         file.seek(start)
-        if file.read(3) != _GZIP_MAGIC:
-            start = 0
-        file.seek(start)
-        member, inflater, data = start, zlib.decompressobj(31), file.read(_STEP_BYTES)
-        try:
-            while data:
-                inflater.decompress(data)
-                if not inflater.eof:
-                    data = file.read(_STEP_BYTES)
-                    continue
-                rest = inflater.unused_data
-                member = file.tell() - len(rest)
-                data = rest.lstrip(b"\0") or file.read(_STEP_BYTES)
-                inflater = zlib.decompressobj(31)
-                if not data:
-                    return None
-        except zlib.error:
-            return member
-    return member
+        position: int | None = start if file.read(3) == _GZIP_MAGIC else 0
+    size, member = path.stat().st_size, 0
+    while position is not None and position < size:
+        member, position = position, _member_end(path, position)
+    return member if position is None else None
 
 
 def _warc(
-    path: Path, start: int, max_block_bytes: int
-) -> Iterator[tuple[int, Capture | Damage | None]]:
-    """FastWARC from an offset; raises OSError at damage."""
-    with path.open("rb") as file:
-        file.seek(start)
-        records = ArchiveIterator(
-            file, record_types=WarcRecordType.any_type, parse_http=False, buffer_size=_STEP_BYTES
-        )
+    path: Path, start: int, end: int | None, max_block_bytes: int
+) -> Iterator[tuple[int, Capture | str | None]]:
+    """FastWARC from an offset on; raises OSError at damage."""
+    with path.open("rb") as opened:
+        opened.seek(start)
+        file = opened if end is None else io.BytesIO(opened.read(end - start))
+        records = ArchiveIterator(file, record_types=WarcRecordType.any_type, parse_http=False)
         for record in records:
-            offset = start + record.stream_pos
+            # Of an open file FastWARC knows the position, of bytes in memory it begins at 0.
+            offset = record.stream_pos + (0 if end is None else start)
             kind = next((name for flag, name in _KINDS if record.record_type == flag), "")
-            length = int(record.headers.get("Content-Length", "0"))
+            length = int(record.headers.get("Content-Length") or 0)
             wanted = kind and length <= max_block_bytes
             block = record.reader.read() if wanted else None
             got = len(block) if block is not None else record.reader.consume()
             if got is not None and got < length:
-                yield offset, Damage("", offset, 0, "the file is cut short")
+                yield offset, _CUT
                 return
             if not kind:
                 yield offset, None
@@ -172,7 +253,9 @@ def _warc(
             flaw = ""
             if record.headers.get("WARC-Truncated"):
                 flaw = "cut by the crawler"
-            elif block is not None and record.headers.get("WARC-Block-Digest", "")[:5] == "sha1:":
+            elif block is not None and (record.headers.get("WARC-Block-Digest") or "").startswith(
+                "sha1:"
+            ):
                 record.set_bytes_content(block)
                 flaw = "" if record.verify_block_digest() else "block digest differs"
             yield (
@@ -190,11 +273,11 @@ def _warc(
 
 
 def _arc(
-    path: Path, start: int, max_block_bytes: int
-) -> Iterator[tuple[int, Capture | Damage | None]]:
-    for record in arc_records(path, start, max_block_bytes):
+    path: Path, start: int, end: int | None, max_block_bytes: int
+) -> Iterator[tuple[int, Capture | str | None]]:
+    for record in arc_records(path, start, max_block_bytes, end=end):
         if record.cut:
-            yield record.offset, Damage("", record.offset, 0, "the file is cut short")
+            yield record.offset, _CUT
             return
         http = record.url.startswith(("http://", "https://"))
         kind = "application/http" if http else record.media_type

@@ -48,7 +48,7 @@ class PydocConfig(Config, frozen=True):
     """Which documentation pages of the running Python."""
 
     packages: tuple[str, ...] = ("numpy", "torch", "torch.nn", "torch.utils")
-    """Installed packages to include beside the standard library, each with its direct submodules."""
+    """Installed packages to include beside the standard library, with their direct submodules."""
     exclude: tuple[str, ...] = (
         # Importing these does something, or they document tests and tables.
         r"^(antigravity|this|idlelib|turtledemo|test|lib2to3|encodings|ensurepip)(\.|$)",
@@ -58,6 +58,8 @@ class PydocConfig(Config, frozen=True):
         r"^torch\.(nn\.(modules|parameter|quant\w*|intrinsic|qat)|quantization|ao|masked|sparse"
         r"|cuda|return_types|distributed)(\.|$)",
         r"^tkinter\.tix$",
+        # Shows a set in an order that depends on addresses in memory.
+        r"^torch\.utils\.checkpoint$",
     )
     """Regular expressions of module names to leave out."""
     topics: bool = True

@@ -132,7 +132,7 @@ def pydoc_server() -> Iterator[int]:
                 errors.seek(0)
                 last = errors.read().decode("utf-8", "replace").strip().splitlines()[-1:]
                 raise ResourceError(
-                    f"the documentation server did not start: {' '.join(last) or 'no reason given'}",
+                    f"the documentation server did not start: {' '.join(last) or 'it is silent'}",
                     hint=f"try `{' '.join(command)}`",
                 )
             yield int(ready[1])
