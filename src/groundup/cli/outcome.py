@@ -73,7 +73,7 @@ def _short(text: str) -> str:
 
 
 def _print_cost(built: Mapping[str, Artifact]) -> None:
-    rows = []
+    rows: list[tuple[str, str, str, object]] = []
     for name, artifact in built.items():
         manifest = artifact.manifest
         peak = f"{manifest.peak_memory_bytes / 2**30:.2f} GiB"

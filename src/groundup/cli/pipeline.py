@@ -159,7 +159,7 @@ def target_recipe(path: Path) -> Path:
     if not path.is_dir():
         return path
     recipes = sorted(path.glob("*.toml"))
-    used = set()
+    used: set[str] = set()
     for recipe in recipes:
         used.update(str(value) for value in _named_recipes(recipe))
     last = [recipe for recipe in recipes if str(recipe.resolve()) not in used]

@@ -2,7 +2,8 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from groundup.cli.pipeline import (
@@ -16,7 +17,7 @@ from groundup.cli.pipeline import (
 )
 from groundup.core import console
 from groundup.core.artifact import Artifact
-from groundup.core.config import parse_flags, to_toml
+from groundup.core.config import StageConfig, parse_flags, to_toml
 from groundup.core.errors import ConfigError, CorruptArtifact
 
 __all__ = ["call", "demo_recipes"]
@@ -115,9 +116,7 @@ def stage(known: argparse.Namespace, rest: Sequence[str]) -> None:
     _build_or_say(graph, known)
 
 
-def _with_configs(graph: Graph, configs: dict[str, object]) -> Graph:
-    from dataclasses import replace
-
+def _with_configs(graph: Graph, configs: Mapping[str, StageConfig]) -> Graph:
     return {name: replace(node, config=configs[name]) for name, node in graph.items()}
 
 

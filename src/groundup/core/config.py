@@ -182,13 +182,13 @@ def to_toml(stage: str, config: Config) -> str:
 
 
 def parse_flags(
-    configs: Mapping[str, Config],
+    configs: Mapping[str, C],
     arguments: Sequence[str],
     *,
     program: str,
     description: str,
     target: str | None = None,
-) -> dict[str, Config]:
+) -> dict[str, C]:
     """Overrides configs from command-line flags.
 
     Args:
@@ -200,25 +200,21 @@ def parse_flags(
         The configs with the flags applied.
 
     Raises:
-        SystemExit: 0 after `--help`, 2 after a wrong flag; tyro has printed the reason.
-        ConfigError: A value is of the right type but not allowed.
+        SystemExit: 0 after `--help`, 2 after a wrong flag or value; the reason has been printed.
     """
     import tyro
 
     nested = target is None
     loaded: Any = configs[target] if target is not None else _group(configs)
     kind: Any = type(loaded)
-    try:
-        parsed = tyro.cli(
-            kind,
-            args=list(arguments),
-            default=loaded,
-            prog=program,
-            description=description,
-            config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
-        )
-    except ValidationError as error:
-        raise _config_error(kind, error, "command line") from error
+    parsed = tyro.cli(
+        kind,
+        args=list(arguments),
+        default=loaded,
+        prog=program,
+        description=description,
+        config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
+    )
     if nested:
         return {name: getattr(parsed, name) for name in configs}
     return {**configs, str(target): parsed}

@@ -22,9 +22,12 @@ from groundup.core.errors import GroundupError
 __all__ = ["Bar", "duration", "error", "install_logging", "log_to_file", "progress", "say", "table"]
 
 LINE_EVERY_S = 15.0
+WIDTH_ELSEWHERE = 140  # columns of tables in files and pipes, where there is no terminal to ask
 
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
-_out = Console(highlight=False, soft_wrap=True)
+_out = Console(
+    highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH_ELSEWHERE
+)
 
 
 def duration(seconds: float) -> str:
