@@ -73,3 +73,8 @@ def test_three_sentences_are_enough():
     assert c4.too_few_sentences("A b. C d. E f.", LIMITS, rule) is None
     verdict = c4.too_few_sentences("A b. C d.", LIMITS, rule)
     assert (verdict.rule, verdict.value, verdict.limit) == ("c4.sentences", 2, 3)
+
+
+def test_a_million_dots_are_counted_in_linear_time():
+    assert c4.count_sentences("." * 1_000_000 + "x") == 0
+    assert c4.count_sentences("Wait" + "." * 1_000_000) == 1

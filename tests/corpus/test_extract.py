@@ -73,3 +73,10 @@ def test_plain_space_is_idempotent_and_leaves_no_strange_white_space(text):
     plain = plain_space(text)
     assert plain_space(plain) == plain
     assert not re.search("[\r\u00a0\u3000\u200b\x00]|\n{3}|[ \t]\n", plain)
+
+
+def test_evil_white_space_takes_linear_time():
+    """Half a million spaces or tabs before a letter; a quadratic pattern would take minutes."""
+    for filler in (" ", "\t", "\u00a0", " \t", "\n"):
+        text = "x" + filler * (500_000 // len(filler)) + "y"
+        assert plain_space(text).startswith("x")

@@ -19,9 +19,8 @@ MAX_NESTING = 3_000
 TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
 SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\x00-\x08\x0b-\x1f\x7f]")
-GUTTER = re.compile("^[ \t]*\u00a0[ \t\u00a0]*\t[ \t\u00a0]*|^[ \t\u00a0]+$", re.M)
+GUTTER = re.compile("^[ \t]*\u00a0[ \t\u00a0]*\t[ \t\u00a0]*", re.M)  # empty cells
 CELLS = re.compile(r"(?<=\S)[ ]*\t[ \t]*(?=\S)")
-TRAILING = re.compile(r"[ \t]+$", re.M)
 BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -103,7 +102,10 @@ def plain_space(text: str) -> str:
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")
     text = INVISIBLE.sub("", text)
-    text = GUTTER.sub("", text)
-    text = SPACES.sub(" ", text)
-    text = TRAILING.sub("", CELLS.sub("\t", text))
+    if "\u00a0" in text:
+        text = GUTTER.sub("", text)
+    lines = SPACES.sub(" ", text).split("\n")
+    text = "\n".join([line.rstrip(" \t") for line in lines])
+    if "\t" in text:
+        text = CELLS.sub("\t", text)
     return BLANK_LINES.sub("\n\n", text).strip("\n")

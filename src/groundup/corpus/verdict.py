@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from groundup.corpus.ngrams import Ngrams
+
 __all__ = ["Rule", "TextView", "Verdict", "first_failure"]
 
 
@@ -43,6 +45,11 @@ class TextView:
     def word_chars(self) -> int:
         """Characters in all words: the text without white space."""
         return sum(map(len, self.words))
+
+    @cached_property
+    def ngrams(self) -> Ngrams:
+        """Repeated runs of words."""
+        return Ngrams(self.words)
 
     @cached_property
     def lines(self) -> list[str]:

@@ -46,13 +46,13 @@ def _ellipsis_lines(view: TextView) -> float | None:
 
 
 def _alphabetic_words(view: TextView) -> float | None:
-    return _fraction([any(map(str.isalpha, word)) for word in view.words])
+    return _fraction([word.isalpha() or any(map(str.isalpha, word)) for word in view.words])
 
 
 def _stop_words(view: TextView) -> float | None:
     if view.language != "en":
         return None
-    return len(STOP_WORDS & {word.strip(PUNCTUATION).lower() for word in view.words})
+    return len(STOP_WORDS & {word.strip(PUNCTUATION).lower() for word in set(view.words)})
 
 
 def _fraction(hits: list[bool]) -> float | None:

@@ -14,7 +14,6 @@ does not count. Characters of n-grams are those of words, without white space; a
 several repeated n-grams counts once, as the paper asks.
 """
 
-from collections import Counter
 from functools import partial
 
 from groundup.corpus.verdict import Rule, TextView
@@ -31,36 +30,14 @@ def _repeated_chars(parts: list[str]) -> float | None:
     return 1 - sum(map(len, set(parts))) / total if total else None
 
 
-def _ngrams(words: list[str], length: int) -> list[tuple[str, ...]]:
-    return list(zip(*(words[start:] for start in range(length)), strict=False))
-
-
 def top_ngram_fraction(view: TextView, length: int) -> float | None:
     """Fraction of characters in the most frequent n-gram; 0 when none occurs twice."""
-    counts = Counter(_ngrams(view.words, length))
-    most = max(counts.values(), default=0)
-    if most < 2:
-        return 0.0 if view.words else None
-    longest = max(sum(map(len, gram)) for gram, count in counts.items() if count == most)
-    return min(1.0, most * longest / view.word_chars)  # overlaps count twice: `a a a a`
+    return view.ngrams.top_fraction(length)
 
 
 def repeated_ngrams_fraction(view: TextView, length: int) -> float | None:
     """Fraction of characters in n-grams that occurred before in the text."""
-    if not view.words:
-        return None
-    grams = _ngrams(view.words, length)
-    if len(set(grams)) == len(grams):
-        return 0.0
-    seen: set[tuple[str, ...]] = set()
-    chars = covered = 0  # words before `covered` are counted
-    for start, gram in enumerate(grams):
-        if gram in seen:
-            fresh = view.words[max(start, covered) : start + length]
-            chars += sum(map(len, fresh))
-            covered = start + length
-        seen.add(gram)
-    return chars / view.word_chars
+    return view.ngrams.repeated_fraction(length)
 
 
 RULES = (
