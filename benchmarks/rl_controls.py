@@ -3,7 +3,8 @@
 Given a finished `grpo` run, everything else is found through its lineage. For each seed it trains
 
 - RL again, from the same tuned model, and
-- more SFT, from the same tuned model on the same examples as before, for as many seconds,
+- more SFT, from the same tuned model on the same examples as before, for as many seconds (the
+  seconds that an epoch takes are measured first),
 
 and asks all of them, and the tuned model itself, the same held-out questions. The tuned model's
 answers cut by hand after the best number of names in hindsight are one more control. Writes a
@@ -39,6 +40,7 @@ RULE = "must"
 QUESTIONS_PER_TASK = 400
 MAX_NEW_TOKENS = 64
 REPLICATES = 10_000
+PACE_EPOCHS = 0.2
 RESULT = Path(__file__).parent / "results" / "rl_controls.md"
 
 
@@ -55,30 +57,32 @@ def build(folder: Path, stage: str, name: str) -> RunDir:
     return RunDir(folder / name, manifest, "")
 
 
-def training_s(run: Artifact | RunDir) -> float:
+def training_s(run: Artifact) -> float:
     """Seconds that a run spent in its loop, from its metrics."""
     return max(row["time_s"] for row in read_metrics(run.path / "metrics.jsonl"))
 
 
-def reinforce(rl: Artifact, seed: int, folder: Path) -> tuple[Artifact, float]:
-    """The RL run again with another seed; the model and how long it took in seconds."""
+def reinforce(rl: Artifact, seed: int, folder: Path) -> Artifact:
+    """The RL run again with another seed."""
     config = validate(GrpoConfig, {**config_of(rl), "seed": seed}, source=str(rl.path))
     out = build(folder, "grpo", f"rl-{seed}")
-    start = time.monotonic()
     grpo.run(config, {"model": rl.input("model"), "examples": rl.input("examples")}, out)
-    return out.complete(), time.monotonic() - start
+    return out.complete()
 
 
-def tune_more(rl: Artifact, seed: int, seconds: float, folder: Path) -> tuple[Artifact, float]:
-    """More SFT for about so many seconds, from the model that RL started from."""
+def tune_more(rl: Artifact, seed: int, epochs: float, folder: Path) -> Artifact:
+    """More SFT, from the model that RL started from and on the examples it was tuned with."""
     tuned = rl.input("model")
     before = validate(SftConfig, config_of(tuned), source=str(tuned.path))
-    epochs = before.epochs * seconds / training_s(tuned)
     config = before.model_copy(update={"seed": 1000 + seed, "epochs": epochs})
     out = build(folder, "sft", f"more-sft-{seed}")
-    start = time.monotonic()
     sft.run(config, {"model": tuned, "examples": tuned.input("examples")}, out)
-    return out.complete(), time.monotonic() - start
+    return out.complete()
+
+
+def pace_s(rl: Artifact, folder: Path) -> float:
+    """Seconds that an epoch of SFT takes on this machine now."""
+    return training_s(tune_more(rl, 0, PACE_EPOCHS, folder)) / PACE_EPOCHS
 
 
 def questions_of(rl: Artifact, tasks: Sequence[str]) -> dict[str, list[Example]]:
@@ -178,12 +182,13 @@ def main() -> None:
     sft_answers = examine(tuned, questions)
     rl_answers, more_answers, seconds = [], [], []
     with tempfile.TemporaryDirectory(dir=rl.path.parent, prefix=".rl-controls-") as folder:
+        epoch_s = pace_s(rl, Path(folder))
         for seed in range(1, options.seeds + 1):
-            trained, rl_s = reinforce(rl, seed, Path(folder))
-            more, more_s = tune_more(rl, seed, rl_s, Path(folder))
+            trained = reinforce(rl, seed, Path(folder))
+            more = tune_more(rl, seed, training_s(trained) / epoch_s, Path(folder))
             rl_answers.append(examine(trained, questions))
             more_answers.append(examine(more, questions))
-            seconds.append((rl_s, more_s))
+            seconds.append((training_s(trained), training_s(more)))
     write_page(options.out, rl, sft_answers, rl_answers, more_answers, seconds)
 
 
