@@ -163,6 +163,7 @@ class Cancelled(GroundupError):
 
 _OS_ERRORS = {
     errno.ENOSPC: ("no space left on the disk", "free some space, then run the same command again"),
+    errno.EFBIG: ("the system allows no larger file", "raise the limit (ulimit -f), or free space"),
     errno.EDQUOT: ("the disk quota is used up", "free some space, then run the same command again"),
     errno.EACCES: ("permission denied", "check who owns the path"),
     errno.EROFS: ("the file system is read-only", "choose another folder with --runs"),
