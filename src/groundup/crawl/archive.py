@@ -240,7 +240,8 @@ def _warc(
             # Of an open file FastWARC knows the position, of bytes in memory it begins at 0.
             offset = record.stream_pos + (0 if end is None else start)
             kind = next((name for flag, name in _KINDS if record.record_type == flag), "")
-            length = int(record.headers.get("Content-Length") or 0)
+            # A head without this is one that the file ends in.
+            length = _length(record.headers.get("Content-Length"))
             wanted = kind and length <= max_block_bytes
             block = record.reader.read() if wanted else None
             got = len(block) if block is not None else record.reader.consume()
@@ -270,6 +271,12 @@ def _warc(
                     flaw,
                 ),
             )
+
+
+def _length(value: str | None) -> int:
+    if value is None or not value.strip().isdigit():
+        raise OSError("a record has no Content-Length")
+    return int(value)
 
 
 def _arc(
