@@ -177,7 +177,10 @@ if __name__ == "__main__":
 
 def start(folder, crawl):
     source = CHILD.format(
-        tests=str(Path(__file__).parent), folder=str(folder), crawl=str(crawl.path), settings=FREE
+        tests=str(Path(__file__).parent),
+        folder=str(folder),
+        crawl=str(crawl.path),
+        settings={**FREE, "workers": 2},
     )
     return subprocess.Popen([sys.executable, "-c", source], stderr=subprocess.DEVNULL)
 
