@@ -134,13 +134,35 @@ def test_the_suffix_rule_tells_shapes_from_other_names():
 NEEDS_TEST = [p for p in MODULES if p.name not in {"__init__.py", "__main__.py", "config.py"}]
 
 
-@pytest.mark.parametrize("path", NEEDS_TEST, ids=name_of)
-def test_a_module_has_a_test_file(path):
+TEST_TEXT = "\n".join(p.read_text(encoding="utf-8") for p in sorted((ROOT / "tests").rglob("*.py")))
+
+
+def has_its_own_test(path: Path) -> bool:
+    """A test file of its name, or a test that imports it."""
     inside = path.relative_to(SOURCE)
     folder = ROOT / "tests" / inside.parent
     package = inside.parts[0]
     wanted = [folder / f"test_{path.stem}.py", folder / f"test_{package}_{path.stem}.py"]
-    assert any(p.is_file() for p in wanted), f"write {name_of(wanted[0])}"
+    dotted = ".".join(("groundup", *inside.with_suffix("").parts))
+    parent, _, stem = dotted.rpartition(".")
+    imported = re.search(
+        rf"{re.escape(dotted)}\b|from {re.escape(parent)} import [^\n]*\b{stem}\b", TEST_TEXT
+    )
+    return imported is not None or any(p.is_file() for p in wanted)
+
+
+@pytest.mark.parametrize("path", NEEDS_TEST, ids=name_of)
+def test_a_module_is_tested_by_name_or_through_a_neighbour(path):
+    """Parts of a page or of a stage may be tested through the module that puts them together."""
+    inside = path.relative_to(SOURCE)
+    dotted = ".".join(("groundup", *inside.with_suffix("").parts))
+    parent, _, stem = dotted.rpartition(".")
+    uses = re.compile(rf"{re.escape(dotted)}\b|from {re.escape(parent)} import [^\n]*\b{stem}\b")
+    neighbours = [p for p in (SOURCE / inside.parts[0]).rglob("*.py") if p != path]
+    tested = has_its_own_test(path) or any(
+        has_its_own_test(p) for p in neighbours if uses.search(p.read_text(encoding="utf-8"))
+    )
+    assert tested, f"{name_of(path)} is reached by no test"
 
 
 def test_a_test_file_has_its_module():
@@ -150,8 +172,8 @@ def test_a_test_file_has_its_module():
             continue
         stem = path.stem.removeprefix("test_")
         stems = {stem, stem.removeprefix(f"{inside.parts[0]}_")}
-        folder = SOURCE / inside.parent
-        assert any((folder / f"{name}.py").is_file() for name in stems), name_of(path)
+        modules = {p.stem for p in (SOURCE / inside.parts[0]).rglob("*.py")}
+        assert stems & modules, name_of(path)
 
 
 def test_there_are_recipes_and_the_demo_covers_every_stage():
@@ -164,8 +186,9 @@ def test_there_are_recipes_and_the_demo_covers_every_stage():
 def test_a_recipe_is_valid_and_says_what_it_is_for(path):
     stage, values = read_recipe(path)
     validate(STAGES[stage].config_class(), values, source=name_of(path))
-    first = path.read_text(encoding="utf-8").splitlines()[0]
-    assert first.startswith("#"), f"{name_of(path)} has no comment on top"
+    first, second = path.read_text(encoding="utf-8").splitlines()[:2]
+    assert first == f'stage = "{stage}"'
+    assert second.startswith("#"), f"{name_of(path)} does not say what it is for"
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -5,6 +5,8 @@ draws groups with replacement and takes all questions of each: the cluster boots
 Welsh 2007, "Bootstrapping clustered data", section 2). Intervals are percentile intervals (Efron
 1979). Comparing two models on the same questions, the difference is taken question by question
 before resampling, which is what makes small differences visible.
+
+Letters: N question or group.
 """
 
 from collections.abc import Sequence

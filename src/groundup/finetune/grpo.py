@@ -4,7 +4,7 @@ One step: draw prompts, sample several answers to each, pay each its reward (`ev
 make answers likelier that earned more than the mean of their siblings. The model never sees a
 reference answer. See `policy_gradient` for the loss and its sources.
 
-Letters: N answer tokens.
+Letters: B sequence, T position, N answer tokens.
 """
 
 import time

@@ -4,7 +4,7 @@ The loss is the mean negative log-probability of answer tokens and of the token 
 (Ouyang et al. 2022, arXiv 2203.02155, section 3.5). Everything about the order of examples is a
 function of the seed and the step, so that a killed run goes on as if nothing had happened.
 
-Letters: B batch, T position.
+Letters: B batch, T position, N answer tokens.
 """
 
 from collections.abc import Mapping, Sequence

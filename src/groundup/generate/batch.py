@@ -1,7 +1,7 @@
 """A batch of completions in lockstep: one cache, one forward pass a token for all running rows.
 
 Letters: U different prompt, B row still running, V vocabulary, P prompt token (padding included),
-G generated token, N row of the wave, finished or not.
+G generated token, N row of the wave, finished or not, D model width.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,7 @@
 """Generation over a cache of keys and values, for a batch or token by token.
 
-Letters: B row still running, V vocabulary, P prompt token, G generated token.
+Letters: B row still running, V vocabulary, P prompt token, G generated token,
+T position, D model width.
 """
 
 from collections.abc import Collection, Iterator, Sequence
