@@ -1,4 +1,5 @@
 import sys
+import urllib.request
 
 import pytest
 
@@ -75,9 +76,8 @@ def test_versions_name_python_and_the_packages():
         package_versions(PydocConfig(packages=("no_such_package",)))
 
 
-def test_the_server_shows_a_compiled_package_twice_without_addresses_and_stops():
-    import urllib.request
-
+def test_the_server_shows_a_compiled_package_twice_without_addresses_and_stops(monkeypatch):
+    monkeypatch.setenv("MY_SECRET", "hunter2")
     with pydoc_server() as port:
 
         def get(page: str) -> str:
@@ -85,9 +85,11 @@ def test_the_server_shows_a_compiled_package_twice_without_addresses_and_stops()
                 return answer.read().decode()
 
         first, again = get("numpy.linalg.html"), get("numpy.linalg.html")
-        sockets = get("socket.html")
+        sockets, system = get("socket.html"), get("os.html")
     assert "Pydoc: package numpy.linalg" in first
     assert first == again
     assert "timeout=&lt;object object&gt;" in sockets
+    assert "environ" in system
+    assert "hunter2" not in system
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/")

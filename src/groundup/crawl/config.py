@@ -85,7 +85,7 @@ class CrawlConfig(StageConfig, frozen=True):
     max_damaged_fraction: Annotated[float, VOLATILE, Field(ge=0, le=1)] = 0.1
     """Share of the archives' bytes that may be unreadable before the stage fails."""
     workers: Annotated[int | None, VOLATILE, Field(ge=1)] = None
-    """Processes that read files; all cores when not given."""
+    """Processes that read files; when not given, up to one for each core if there is much to do."""
     site: SiteConfig = SiteConfig()
     """For `site`."""
     pydoc: PydocConfig = PydocConfig()

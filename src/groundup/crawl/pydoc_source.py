@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 _SITE = "http://pydoc.localhost/"
 _TOPIC = "key="
+_ENVIRONMENT = {"PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT"}
 _STOP_S = 10.0
 _IMPORT_S = 300.0
 """Longest time for one page: importing a large package on a cold disk takes minutes."""
@@ -111,9 +112,6 @@ def pydoc_server() -> Iterator[int]:
     Raises:
         ResourceError: The server does not start; says why.
     """
-    # Equal hash seeds give equal orders of sets in what pydoc shows. No thread pools: the child
-    # documents packages, it does not compute.
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "BROWSER": "true", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-P", "-W", "ignore", "-m", "groundup.crawl.pydoc_server"]
     with tempfile.TemporaryFile() as errors:
         server = subprocess.Popen(
@@ -121,7 +119,7 @@ def pydoc_server() -> Iterator[int]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=environment,
+            env=_environment(),
             cwd=tempfile.gettempdir(),
         )
         assert server.stdin is not None
@@ -138,6 +136,21 @@ def pydoc_server() -> Iterator[int]:
             yield int(ready[1])
         finally:
             _stop(server)
+
+
+def _environment() -> dict[str, str]:
+    """The child's environment: what Python needs to start, and nothing that pages could reveal.
+
+    Some modules have `os.environ` as a default value, and pydoc shows it.
+    """
+    return {
+        **{name: value for name, value in os.environ.items() if name in _ENVIRONMENT},
+        "HOME": tempfile.gettempdir(),
+        "LC_ALL": "C.UTF-8",
+        "BROWSER": "true",
+        "OMP_NUM_THREADS": "1",  # it documents packages, it does not compute
+        "PYTHONHASHSEED": "0",  # equal orders of sets in what pydoc shows
+    }
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

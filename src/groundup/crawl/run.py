@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 VERSION = 1
 _ARCHIVE = "archive/00000.warc.gz"
 _JOURNAL = "archive/frontier.jsonl"
+_WORKER_BYTES = 64 * 2**20
+"""Compressed input that is worth the second that another process takes to start."""
 _FILES_TOGETHER = 1000
 """Small files of a folder that share a shard."""
 
@@ -168,7 +170,8 @@ def _convert(shards: list[Shard], config: CrawlConfig, out: RunDir) -> Tally:
     total = _tally(out)
     with progress("reading", len(shards), "files") as bar:
         bar.resume_at(len(shards) - len(todo))
-        for shard, result in _results(todo, config.workers or cores(), out):
+        workers = config.workers or min(cores(), 1 + total_bytes // _WORKER_BYTES)
+        for shard, result in _results(todo, workers, out):
             tally = Tally.from_json(result)
             _note_damage(tally)
             path = out.path / _target(shard)
