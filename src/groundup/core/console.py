@@ -112,13 +112,19 @@ def say(text: str = "") -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Prints a table to standard output; the first column is left-aligned, the others right."""
+    """Prints a table to standard output; columns of numbers are right-aligned, words left."""
     drawn = Table(title=title, title_justify="left", title_style="bold")
     for index, name in enumerate(columns):
-        drawn.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+        numbers = all(_is_number(str(row[index])) for row in rows)
+        drawn.add_column(name, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(str(cell)) for cell in row))  # Text: brackets are no markup
     _out.print(drawn)
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell is a number, perhaps with a unit or an interval; an empty one may be."""
+    return not cell or cell.lstrip("+-")[:1].isdigit()
 
 
 def error(problem: GroundupError) -> None:
