@@ -1,6 +1,9 @@
 """Kills a pipeline with SIGKILL at a random moment inside every stage, and compares the results.
 
     python benchmarks/kill_and_resume.py recipes/demo [--reference runs] [--seed 1]
+    python benchmarks/kill_and_resume.py recipes/demo --pretrain.budget-tokens 400000 --rl.steps 8
+
+Settings of the recipe may follow, to go faster.
 
 One uninterrupted run is the reference (made first unless `--reference` names the folder of an
 earlier one). Then the same recipe is built in a fresh folder, killed once inside each stage, and
@@ -26,9 +29,9 @@ import pyarrow.parquet as pq
 TIMED = ("metrics.jsonl", "report.html", "report.md", "shards.jsonl", "result.json")
 
 
-def command(recipe: Path, runs: Path) -> list[str]:
+def command(recipe: Path, runs: Path, settings: list[str]) -> list[str]:
     groundup = Path(sys.executable).parent / "groundup"
-    return [str(groundup), "run", str(recipe), "--runs", str(runs)]
+    return [str(groundup), "run", str(recipe), "--runs", str(runs), *settings]
 
 
 def manifests(runs: Path) -> dict[str, dict]:
@@ -39,16 +42,15 @@ def manifests(runs: Path) -> dict[str, dict]:
     }
 
 
-def run_to_end(recipe: Path, runs: Path) -> None:
-    subprocess.run(command(recipe, runs), check=True)
+def kill_inside(started: list[str], manifest: Path, after_s: float) -> bool:
+    """Starts the pipeline and kills its process group `after_s` into a stage.
 
-
-def kill_inside(recipe: Path, runs: Path, stage: str, after_s: float) -> bool:
-    """Starts the pipeline and kills its process group `after_s` into a stage; False if it ended."""
+    Returns:
+        Whether the stage was still unfinished.
+    """
     process = subprocess.Popen(
-        command(recipe, runs), start_new_session=True, stderr=subprocess.DEVNULL
+        started, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    manifest = runs / stage / "manifest.json"
     while process.poll() is None and not manifest.exists():
         time.sleep(0.02)
     deadline = time.monotonic() + after_s
@@ -102,18 +104,19 @@ def main() -> int:
     parser.add_argument("--reference", type=Path)
     parser.add_argument("--to", type=Path, default=Path("runs-killed"))
     parser.add_argument("--seed", type=int, default=1)
-    known = parser.parse_args()
+    known, settings = parser.parse_known_args()
     reference = known.reference
     if reference is None:
         reference = known.to.with_name(known.to.name + "-reference")
-        run_to_end(known.recipe, reference)
+        subprocess.run(command(known.recipe, reference, settings), check=True)
+    started = command(known.recipe, known.to, settings)
     moments = random.Random(known.seed)
     for run, manifest in manifests(reference).items():
         after_s = moments.uniform(0.1, 0.9) * manifest["seconds"]
-        inside = kill_inside(known.recipe, known.to, run, after_s)
+        inside = kill_inside(started, known.to / run / "manifest.json", after_s)
         state = "killed" if inside else "was over before the kill"
         print(f"{run}: {state} after {after_s:.1f} of {manifest['seconds']:.1f} s", flush=True)
-    run_to_end(known.recipe, known.to)
+    subprocess.run(started, check=True)
     wrong = differences(reference, known.to)
     compared_files = sum(len(manifest["outputs"]) for manifest in manifests(known.to).values())
     print(f"{compared_files} files, {len(wrong)} differ", *wrong, sep="\n  ")
