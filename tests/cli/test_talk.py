@@ -67,4 +67,4 @@ def test_explained_steps_show_the_likeliest_tokens_first(model, capsys):
     talk.explain(model, GREEDY, prompt="hi", system=None)
     shown = capsys.readouterr().out
     assert "the model reads" in shown
-    assert "│ 1 " in shown
+    assert "│    1 │" in shown

@@ -50,7 +50,7 @@ def run_of(place, stage):
 
 def actions(output):
     """Recipe to action, from the table of `--dry-run`."""
-    rows = re.findall(r"│ (\w+) +│ +\w+ │ +(run|reuse|resume) │", output)
+    rows = re.findall(r"│ (\w+) +│ \w+ +│ (run|reuse|resume) +│", output)
     return dict(rows)
 
 
@@ -96,7 +96,7 @@ def test_chat_explains_every_step(place):
         "chat", run_of(place, "sft"), "--explain", "--temperature", "0", "--max-tokens", "3",
         "--prompt", "What does f(a) do?", cwd=place,
     )  # fmt: skip
-    steps = re.findall(r"│ (\d+) +│", done.stdout)
+    steps = re.findall(r"│ +(\d+) │", done.stdout)
     assert steps == [str(number) for number in range(1, len(steps) + 1)]
     assert 1 <= len(steps) <= 3
     probabilities = [float(p) for p in re.findall(r" (0\.\d{3})", done.stdout)]

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from groundup.core.errors import ConfigError
@@ -16,6 +16,7 @@ REPETITIVE = st.lists(st.text(alphabet="ab é\n1'!", max_size=30), min_size=1, m
 @pytest.mark.parametrize("pattern", ["gpt2", "cl100k"])
 @settings(max_examples=60, deadline=None)
 @given(texts=REPETITIVE)
+@example(texts=["11\n "])  # tiktoken's own cl100k cuts this differently from the published one
 def test_vocabulary_and_ids_equal_the_slow_reference(reference, pattern, texts):
     merges = reference.train(texts, 30, pattern)
     tokens = train(iter(texts), vocab_size=256 + len(merges) + N_SPECIAL, pattern=pattern)

@@ -18,6 +18,7 @@ __all__ = ["ENVIRONMENT", "KEY_FILE", "choose_key", "is_loopback", "listen"]
 ENVIRONMENT = "GROUNDUP_API_KEY"
 KEY_FILE = "api_key"
 MAX_PORT = 65535
+BACKLOG = 2048  # connections that may wait, as in uvicorn
 KEY_BYTES = 32  # 256 bits: no need of a slow hash
 
 
@@ -72,7 +73,7 @@ def _create(file: Path) -> str:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 takes any free one.
+    """A listening socket; port 0 takes any free one.
 
     Raises:
         ResourceError: The port is in use, or may not be opened.
@@ -93,6 +94,7 @@ def listen(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind(address)
+        bound.listen(BACKLOG)  # from here on clients wait instead of being refused
     except OSError as error:
         bound.close()
         raise _bind_error(host, port, error) from error
