@@ -14,7 +14,7 @@ from pathlib import Path
 from groundup import __version__
 from groundup.core.errors import GroundupError, from_os_error
 
-__all__ = ["entry", "main"]
+__all__ = ["entry", "main", "parser"]
 
 _STAGE_VERBS = {
     "crawl": "pages from WARC files, a folder, a site, or Python's own documentation",
