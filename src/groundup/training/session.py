@@ -1,11 +1,10 @@
 """One process's work on a pretraining run: builds or restores the parts, and runs the loop.
 
 Everything that is not the algorithm hangs on the loop as a hook, in this order after each step:
-log, show, evaluate and sample, save.
+log and show (`reporting`), measure and sample (`evaluation`), save (`saving`).
 """
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,10 +12,9 @@ import torch
 from torch import Tensor
 
 from groundup.core.artifact import Artifact, RunDir
-from groundup.core.console import Bar, progress
+from groundup.core.console import progress
 from groundup.core.interrupt import stop_request
 from groundup.core.seeds import derive
-from groundup.evaluate.bits_per_byte import measure
 from groundup.model import count, device
 from groundup.model.config import ModelConfig
 from groundup.model.transformer import Transformer
@@ -24,11 +22,14 @@ from groundup.tokens.loader import TokenRows
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training import checkpoint
 from groundup.training.config import PretrainConfig
-from groundup.training.loop import LossFn, Step, train
+from groundup.training.evaluation import Evaluation
+from groundup.training.loop import LossFn, train
 from groundup.training.meters import Meter
 from groundup.training.microbatch import micro_batch_rows
 from groundup.training.optimizer import build
+from groundup.training.reporting import Reporting
 from groundup.training.samples import Samples
+from groundup.training.saving import Saving
 from groundup.training.schedule import lr_factor
 
 __all__ = ["Session"]
@@ -46,7 +47,6 @@ class Session:
         self.config, self.out = config, out
         self.device = device.choose(config.device)
         self.rows = TokenRows.open(tokens, "train", T)
-        self.validation = TokenRows.open(tokens, "validation", T)
         shape = ModelConfig.of(config.model, vocab_size=tokenizer.vocab_size)
         self.model = Transformer(shape, seed=derive(config.seed, "pretrain/init")).to(self.device)
         self.optimizer = build(self.model, config.optimizer)
@@ -56,14 +56,26 @@ class Session:
         )
         found = checkpoint.load_latest(out, self.model, self.optimizer)
         self.first_step = found.step if found else 0
-        self.validation_bits: float | None = None
+        self.evaluation = Evaluation(
+            self.model,
+            TokenRows.open(tokens, "validation", T),
+            Samples(out, tokenizer, config.samples, seed=config.seed, first_step=self.first_step),
+            out.metrics,
+            every_steps=config.evaluation_every_steps,
+            n_steps=config.n_steps,
+            max_tokens=config.evaluation_tokens,
+        )
         if found:
             self.meter.resume(found.state["meter"])
-            self.validation_bits = found.state["validation_bits_per_byte"]
-        self.samples = Samples(
-            out, tokenizer, config.samples, seed=config.seed, first_step=self.first_step
+            self.evaluation.bits_per_byte = found.state["validation_bits_per_byte"]
+        self.saving = Saving(
+            out,
+            self.model,
+            self.optimizer,
+            self._position,
+            every_s=config.checkpoint_every_s,
+            n_steps=config.n_steps,
         )
-        self.saved_at = time.monotonic()
 
     def train(self) -> None:
         """Takes all the steps that are left."""
@@ -72,8 +84,15 @@ class Session:
         batch_rows = config.batch_tokens // config.model.context_length
         with progress("pretrain", n_steps, "steps") as bar, stop_request() as request:
             bar.resume_at(self.first_step)
+            reporting = Reporting(
+                self.out.metrics,
+                self.meter,
+                bar,
+                every_steps=config.log_every_steps,
+                n_steps=n_steps,
+            )
             if self.first_step == 0:
-                self._evaluate(0)
+                self.evaluation.measure(0)
             train(
                 self._loss_fn(),
                 self.optimizer,
@@ -88,8 +107,13 @@ class Session:
                     wanted_tokens=config.micro_batch_tokens,
                 ),
                 clip_norm=config.optimizer.clip_norm,
-                hooks=[self._log, self._show(bar), self._evaluate_when_due, self._save_when_due],
-                save=self._save,
+                hooks=[
+                    reporting.log,
+                    reporting.show,
+                    self.evaluation.when_due,
+                    self.saving.when_due,
+                ],
+                save=self.saving.save,
                 request=request,
             )
 
@@ -117,71 +141,16 @@ class Session:
             self.device
         )
 
-    def _log(self, step: Step) -> None:
-        self.meter.add(step)
-        if step.number % self.config.log_every_steps and step.number < self.config.n_steps:
-            return
-        speed = self.meter.recent_tokens_per_s
-        self.out.metrics.log(
-            step.number,
-            train__loss_nats=round(self.meter.take_loss(), 5),
-            train__gradient_norm=round(step.gradient_norm, 5),
-            train__lr_factor=round(step.lr_factor, 5),
-            train__tokens=step.number * step.tokens,
-            train__tokens_per_s=round(speed, 1),
-            train__limit_fraction=round(self.meter.limit_fraction(speed), 4),
-        )
-
-    def _show(self, bar: Bar) -> Callable[[Step], None]:
-        def show(step: Step) -> None:
-            speed = self.meter.recent_tokens_per_s
-            bar.update(
-                1,
-                f"loss {step.loss_nats:.2f}, {speed:,.0f} tok/s, "
-                f"{self.meter.limit_fraction(speed):.0%} of limit",
-            )
-
-        return show
-
-    def _evaluate_when_due(self, step: Step) -> None:
-        last = step.number == self.config.n_steps
-        if last or step.number % self.config.evaluation_every_steps == 0:
-            self._evaluate(step.number)
-
-    def _evaluate(self, step: int) -> None:
-        last = step == self.config.n_steps
-        found = measure(
-            self.model,
-            self.validation,
-            max_tokens=None if last else self.config.evaluation_tokens,
-        )
-        self.validation_bits = found.bits_per_byte
-        self.out.metrics.log(
-            step,
-            validation__bits_per_byte=round(found.bits_per_byte, 5),
-            validation__loss_nats=round(found.nats_per_token, 5),
-        )
-        log.info("step %d: validation %.3f bits per byte", step, found.bits_per_byte)
-        self.samples.write(self.model, step)
-
-    def _save_when_due(self, step: Step) -> None:
-        due = time.monotonic() - self.saved_at >= self.config.checkpoint_every_s
-        if due or step.number == self.config.n_steps:
-            self._save(step.number)
-
-    def _save(self, step: int) -> None:
-        checkpoint.save(
-            self.out,
-            step,
-            self.model,
-            self.optimizer,
-            {"meter": self.meter.state(), "validation_bits_per_byte": self.validation_bits},
-        )
-        self.saved_at = time.monotonic()
+    def _position(self) -> dict[str, Any]:
+        """What a checkpoint keeps beside weights and optimizer."""
+        return {
+            "meter": self.meter.state(),
+            "validation_bits_per_byte": self.evaluation.bits_per_byte,
+        }
 
     def result(self, bar_to_beat: Mapping[str, Any]) -> dict[str, Any]:
         """The few numbers a person wants to know."""
-        meter, bits = self.meter, self.validation_bits
+        meter, bits = self.meter, self.evaluation.bits_per_byte
         assert bits is not None  # the last step is always measured
         return {
             "params": count.n_params(self.model.config),
