@@ -13,7 +13,7 @@ N_SPECIAL = 4
 REPETITIVE = st.lists(st.text(alphabet="ab é\n1'!", max_size=30), min_size=1, max_size=5)
 
 
-@pytest.mark.parametrize("pattern", ["gpt2", "cl100k"])
+@pytest.mark.parametrize("pattern", ["gpt2", "cl100k", "qwen2"])
 @settings(max_examples=60, deadline=None)
 @given(texts=REPETITIVE)
 @example(texts=["11\n "])  # tiktoken's own cl100k cuts this differently from the published one
@@ -26,7 +26,7 @@ def test_vocabulary_and_ids_equal_the_slow_reference(reference, pattern, texts):
         assert tokenizer.encode(text) == reference.encode(text, merges, pattern)
 
 
-@pytest.mark.parametrize("pattern", ["gpt2", "cl100k"])
+@pytest.mark.parametrize("pattern", ["gpt2", "cl100k", "qwen2"])
 def test_real_text_in_many_scripts_gives_the_reference_vocabulary(reference, declarations, pattern):
     texts = [text[:300] for text in declarations[::30]]
     merges = reference.train(texts, 60, pattern)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 
-from groundup.tokens.split import HF_CL100K, MAX_RUN, PATTERNS, cut_runs
+from groundup.tokens.split import MAX_RUN, PATTERNS, PUBLISHED, cut_runs
 
 TRICKY = st.sampled_from(" \t\n\r\u00a0\u2028\x1c'sSlLvVrRtTeEmMdD12!?_é世ё🌍٣Ⅷ")
 # up to U+024F no character has changed its class since Unicode 5, whatever version a library has
@@ -12,23 +12,23 @@ SETTLED = st.text(alphabet=st.one_of(TRICKY, st.characters(max_codepoint=0x24F))
 
 
 def cut_with_hugging_face(text: str, pattern: str) -> list[str]:
-    """Its own built-in GPT-2 expression, or Llama 3's published one."""
+    """Its own built-in GPT-2 expression, or the published one of Llama 3 or Qwen2."""
     if pattern == "gpt2":
         cutter = ByteLevel(add_prefix_space=False, use_regex=True)
     else:
-        split = Split(tokenizers.Regex(HF_CL100K), "isolated")
+        split = Split(tokenizers.Regex(PUBLISHED[pattern]), "isolated")
         cutter = Sequence([split, ByteLevel(add_prefix_space=False, use_regex=False)])
     return [text[start:end] for _, (start, end) in cutter.pre_tokenize_str(text)]
 
 
-@pytest.mark.parametrize("pattern", ["gpt2", "cl100k"])
+@pytest.mark.parametrize("pattern", ["gpt2", "cl100k", "qwen2"])
 @settings(max_examples=300, deadline=None)
 @given(text=st.text(alphabet=st.one_of(TRICKY, st.characters())))
 def test_the_fast_expression_cuts_like_the_published_one(reference, pattern, text):
     assert reference.cut(text, PATTERNS[pattern]) == reference.pieces(text, pattern)
 
 
-@pytest.mark.parametrize("pattern", ["gpt2", "cl100k"])
+@pytest.mark.parametrize("pattern", ["gpt2", "cl100k", "qwen2"])
 @settings(max_examples=300, deadline=None)
 @given(text=SETTLED)
 def test_hugging_face_cuts_like_the_fast_expression(reference, pattern, text):

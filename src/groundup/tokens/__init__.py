@@ -8,6 +8,7 @@ Sources: byte-level BPE, Radford et al. 2019 ("Language Models are Unsupervised 
 Learners"), section 2.2, after Sennrich et al. 2016, arXiv 1508.07909.
 
 - `split`: the patterns that cut text into pieces; `bpe`: training; `tokenizer`: encode and decode
+- `vocabulary`: what a tokenizer.json holds, ours or GPT-2's, Llama 3's, Qwen2's and Qwen3's
 - `chat`: conversations to ids and loss mask; the only place where a chat template exists
 - `pack`: documents to shards; `loader`: shards to batches, without any state
 """

@@ -79,16 +79,17 @@ def prompt_ids(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
     """Ids up to and with the marker after which the assistant answers.
 
     Raises:
-        DataError: The messages are not a prompt (`check_messages`).
+        DataError: The messages are not a prompt (`check_messages`), or the tokenizer has not the
+            markers.
     """
     check_messages(messages)
     ids = []
     for message in messages:
-        ids.append(tokenizer.special[_MARKERS[message.role]])
+        ids.append(tokenizer.special_id(_MARKERS[message.role]))
         ids.extend(tokenizer.encode(message.content))
         if message.role == "assistant":
             ids.append(tokenizer.end_id)
-    ids.append(tokenizer.special[ASSISTANT])
+    ids.append(tokenizer.special_id(ASSISTANT))
     return ids
 
 
@@ -122,7 +123,7 @@ def render_text(messages: Sequence[Message], answer: str | None = None) -> str:
 
 def stop_ids(tokenizer: Tokenizer) -> frozenset[int]:
     """Ids that end an answer: the end token, and any marker, for no answer contains one."""
-    return frozenset(tokenizer.special.values())
+    return tokenizer.stop_ids
 
 
 def template_json(tokenizer: Tokenizer) -> dict[str, Any]:

@@ -11,14 +11,18 @@ longer than `MAX_RUN` is cut (`cut_runs`), for it crashes the engine of the expr
 |--------|---------------|--------------|--------------------------------------------------|
 | gpt2   | GPT-2         | gpt-2        | openai/gpt-2, src/encoder.py                     |
 | cl100k | GPT-4         | llama-bpe    | openai/tiktoken, tiktoken_ext/openai_public.py   |
+| qwen2  | Qwen          | qwen2        | Qwen/Qwen2, tokenizer.json                       |
+
+GPT-4o's `o200k` is not among them: llama.cpp cuts it by an expression of its own, which tells upper
+from lower case in ASCII only, so the same model would read other tokens there.
 """
 
 import re
 from typing import Literal
 
-__all__ = ["HF_CL100K", "MAX_RUN", "PATTERNS", "PatternName", "cut_runs"]
+__all__ = ["MAX_RUN", "PATTERNS", "PUBLISHED", "PatternName", "cut_runs"]
 
-PatternName = Literal["gpt2", "cl100k"]
+PatternName = Literal["gpt2", "cl100k", "qwen2"]
 
 PATTERNS: dict[PatternName, str] = {
     "gpt2": (r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"),
@@ -26,13 +30,24 @@ PATTERNS: dict[PatternName, str] = {
         r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+"
         r"| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s*[\r\n]+|\s+(?!\S)|\s+"
     ),
+    "qwen2": (
+        r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}"
+        r"| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s*[\r\n]+|\s+(?!\S)|\s+"
+    ),
 }
 
-HF_CL100K = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-"""`cl100k` exactly as in Llama 3's `tokenizer.json`, so that converters recognise it."""
+PUBLISHED: dict[PatternName, str] = {
+    "gpt2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    "cl100k": (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+        r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    ),
+    "qwen2": (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+        r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    ),
+}
+"""The expressions exactly as in a `tokenizer.json` of Llama 3 or Qwen2, so that converters know."""
 
 MAX_RUN = 100_000
 """Whitespace characters in one piece; tiktoken 0.14 and rustbpe 0.1 overflow near a million."""

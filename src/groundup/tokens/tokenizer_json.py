@@ -1,4 +1,4 @@
-"""The file `tokenizer.json`: byte-level BPE in the format of Hugging Face `tokenizers`.
+"""Writes `tokenizer.json`: byte-level BPE in the format of Hugging Face `tokenizers`.
 
 That format writes a byte as a printable character, as GPT-2 did (`Ġ` is a space), and needs the
 merges as pairs, which rank-based encoders such as tiktoken leave implicit.
@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from groundup.tokens.split import HF_CL100K, PatternName
+from groundup.tokens.split import PUBLISHED, PatternName
 
-__all__ = ["UnknownFormat", "from_json", "merges_of", "to_json"]
+__all__ = ["BYTES", "UnknownFormat", "merges_of", "to_json"]
 
 
 class UnknownFormat(ValueError):
-    """The JSON is not a tokenizer of the kind that this program writes."""
+    """The JSON is not a byte-level BPE tokenizer that this program can use."""
 
 
 def _byte_characters() -> list[str]:
@@ -26,7 +26,8 @@ def _byte_characters() -> list[str]:
 
 
 _CHARACTERS = _byte_characters()
-_BYTES = {character: value for value, character in enumerate(_CHARACTERS)}
+BYTES = {character: value for value, character in enumerate(_CHARACTERS)}
+"""Printable character to the byte that it stands for."""
 
 
 def _written(token: bytes) -> str:
@@ -70,7 +71,7 @@ def _pre_tokenizer(pattern: PatternName) -> dict[str, Any]:
         return {**level, "use_regex": True}
     split = {
         "type": "Split",
-        "pattern": {"Regex": HF_CL100K},
+        "pattern": {"Regex": PUBLISHED[pattern]},
         "behavior": "Isolated",
         "invert": False,
     }
@@ -111,35 +112,3 @@ def to_json(
             "merges": [[_written(a), _written(b)] for a, b in merges_of(tokens)],
         },
     }
-
-
-def from_json(value: Any) -> tuple[list[bytes], dict[str, int], PatternName]:
-    """Tokens by id, special tokens and pattern of a file that `to_json` wrote.
-
-    Raises:
-        UnknownFormat: It is something else; the message says in what.
-    """
-    try:
-        vocab = value["model"]["vocab"]
-        tokens = [b""] * len(vocab)
-        for written, id in vocab.items():
-            tokens[id] = bytes(_BYTES[character] for character in written)
-        special = {entry["content"]: entry["id"] for entry in value["added_tokens"]}
-        pattern = _pattern_of(value["pre_tokenizer"])
-    except (KeyError, IndexError, TypeError) as error:
-        raise UnknownFormat(f"{type(error).__name__} {error}") from error
-    if b"" in tokens or sorted(special.values()) != _following(tokens, special):
-        raise UnknownFormat("its ids are not 0, 1, 2, ... with the special tokens last")
-    return tokens, special, pattern
-
-
-def _following(tokens: Sequence[bytes], special: Mapping[str, int]) -> list[int]:
-    return list(range(len(tokens), len(tokens) + len(special)))
-
-
-def _pattern_of(pre_tokenizer: object) -> PatternName:
-    names: tuple[PatternName, ...] = ("gpt2", "cl100k")
-    for name in names:
-        if pre_tokenizer == _pre_tokenizer(name):
-            return name
-    raise UnknownFormat("its pre_tokenizer is neither gpt2's nor cl100k's")
