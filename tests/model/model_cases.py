@@ -22,6 +22,21 @@ CASES = {
     "demo": {"position": "rope", "tied": False},
     "relu2 with one key head": {"activation": "relu2", "n_kv_heads": 1, "position": "rope"},
     "rms with learned positions": {"norm": "rms", "activation": "swiglu", "d_ff": 20},
+    "gpt2 exactly": {"activation": "gelu_tanh"},
+    "llama": {
+        "norm": "rms", "position": "rope", "activation": "swiglu", "bias": False, "tied": False,
+        "n_kv_heads": 2, "rope_scaling": {
+            "factor": 4.0, "low_frequency_factor": 0.5, "high_frequency_factor": 2.0,
+            "original_context_length": 8,
+        },
+    },
+    "qwen2": {
+        "norm": "rms", "position": "rope", "activation": "swiglu", "bias": "qkv", "n_kv_heads": 2,
+    },
+    "qwen3": {
+        "norm": "rms", "position": "rope", "activation": "swiglu", "bias": False, "qk_norm": True,
+        "n_kv_heads": 1, "d_head": 6,
+    },
     "layer norm without bias": {"bias": False, "qk_norm": True, "rope_theta": 500.0},
 }  # fmt: skip
 

@@ -62,15 +62,29 @@ def _prepare(head, t, norm_scale, config):
     half = len(head) // 2
     turned = np.empty_like(head)
     for pair in range(half):
-        angle = t * config.rope_theta ** (-2 * pair / len(head))
+        angle = t * _frequency(config.rope_theta ** (-2 * pair / len(head)), config.rope_scaling)
         a, b = head[pair], head[pair + half]
         turned[pair] = a * math.cos(angle) - b * math.sin(angle)
         turned[pair + half] = b * math.cos(angle) + a * math.sin(angle)
     return turned
 
 
+def _frequency(frequency, scaling):
+    """Radians a position, scaled as in meta-llama/llama-models, `apply_scaling`."""
+    if scaling is None:
+        return frequency
+    wavelength = 2 * math.pi / frequency
+    if wavelength < scaling.original_context_length / scaling.high_frequency_factor:
+        return frequency
+    if wavelength > scaling.original_context_length / scaling.low_frequency_factor:
+        return frequency / scaling.factor
+    smooth = scaling.original_context_length / wavelength - scaling.low_frequency_factor
+    smooth /= scaling.high_frequency_factor - scaling.low_frequency_factor
+    return (1 - smooth) * frequency / scaling.factor + smooth * frequency
+
+
 def _attention(x_T, block, config):
-    width = config.d_model // config.n_heads
+    width = config.d_head or config.d_model // config.n_heads
     kv_heads = config.n_kv_heads or config.n_heads
     q_norm, k_norm = (block.get(f"attention.{name}_norm.weight") for name in ("query", "key"))
     q, k, v = [], [], []
@@ -108,6 +122,8 @@ def _feedforward(x, block, config):
         hidden = gate / (1 + np.exp(-gate)) * up
     elif config.activation == "gelu":
         hidden = np.array([u * 0.5 * (1 + math.erf(u / math.sqrt(2))) for u in up])
+    elif config.activation == "gelu_tanh":  # openai/gpt-2, src/model.py
+        hidden = 0.5 * up * (1 + np.tanh(np.sqrt(2 / np.pi) * (up + 0.044715 * up**3)))
     else:
         hidden = np.maximum(up, 0) ** 2
     return block.linear("feedforward.down", hidden)

@@ -5,7 +5,8 @@ import pytest
 
 from groundup.core.config import validate
 from groundup.core.errors import ConfigError
-from groundup.model.config import PRESETS, ModelConfig, ModelShape
+from groundup.model.config import ModelConfig, ModelShape
+from groundup.model.presets import PRESETS
 
 
 @pytest.mark.parametrize(
@@ -14,6 +15,12 @@ from groundup.model.config import PRESETS, ModelConfig, ModelShape
         ({"d_model": 100, "n_heads": 3}, "not a multiple of n_heads=3"),
         ({"n_heads": 12, "n_kv_heads": 5}, "not a multiple of n_kv_heads=5"),
         ({"d_model": 9, "n_heads": 3, "position": "rope"}, "even head width, not 3"),
+        ({"rope_scaling": {}}, "rope_scaling needs rotary positions"),
+        (
+            {"position": "rope", "rope_scaling": {"low_frequency_factor": 5.0}},
+            "low_frequency_factor=5.0 is not below high_frequency_factor=4.0",
+        ),
+        ({"bias": "all"}, "bias"),
         ({"norm": "batch"}, "norm = 'batch'"),
         ({"n_layers": 0}, "n_layers = 0"),
         ({"n_layer": 2}, "n_layer"),
@@ -31,12 +38,14 @@ def test_widths_follow_their_rules():
     assert ModelShape(d_ff=99).ff_width == 99
     assert ModelShape(n_kv_heads=4).kv_heads == 4
     assert ModelShape().kv_heads == 12
+    assert ModelShape().head_width == 64
+    assert ModelShape(d_head=128, n_heads=7).head_width == 128
 
 
 def test_a_shape_with_a_vocabulary_keeps_every_field():
-    for shape in PRESETS.values():
-        config = ModelConfig.of(shape, vocab_size=99)
-        assert ModelShape(**config.model_dump(exclude={"vocab_size"})) == shape
+    for preset in PRESETS.values():
+        config = preset.config(vocab_size=99)
+        assert ModelShape(**config.model_dump(exclude={"vocab_size"})) == preset.shape
 
 
 def test_at_most_twenty_fields():

@@ -44,7 +44,7 @@ def waves(
 ) -> Iterator[list[int]]:
     """Rows that run together: of like length, and as many as a bounded cache holds."""
     config = model.config
-    bytes_per_token = 2 * config.n_layers * config.kv_heads * config.d_head
+    bytes_per_token = 2 * config.n_layers * config.kv_heads * config.head_width
     bytes_per_token *= model.compute_dtype.itemsize
     order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row]), row))
     wave: list[int] = []

@@ -53,12 +53,12 @@ class Attention(nn.Module):
     def __init__(self, shape: ModelShape, layer: int) -> None:
         super().__init__()
         self.layer = layer
-        self.d_head = shape.d_head
-        kv_width = shape.kv_heads * shape.d_head
-        self.query = Linear(shape.d_model, shape.d_model, bias=shape.bias)
-        self.key = Linear(shape.d_model, kv_width, bias=shape.bias)
-        self.value = Linear(shape.d_model, kv_width, bias=shape.bias)
-        self.out = Linear(shape.d_model, shape.d_model, bias=shape.bias)
+        self.d_head = shape.head_width
+        width, kv_width = shape.n_heads * self.d_head, shape.kv_heads * self.d_head
+        self.query = Linear(shape.d_model, width, bias=shape.has_qkv_bias)
+        self.key = Linear(shape.d_model, kv_width, bias=shape.has_qkv_bias)
+        self.value = Linear(shape.d_model, kv_width, bias=shape.has_qkv_bias)
+        self.out = Linear(width, shape.d_model, bias=shape.has_bias)
         self.query_norm = _head_norm(shape)
         self.key_norm = _head_norm(shape)
         self.rotate = rotate if shape.position == "rope" else no_rotation
@@ -72,7 +72,7 @@ class Attention(nn.Module):
             y_BHTC = attend_causally(q_BHTC, k_BKTC, v_BKTC)
         else:
             y_BHTC = attend(q_BHTC, *frame.cache.append(self.layer, k_BKTC, v_BKTC), frame.bias)
-        y_BTD: Tensor = self.out(y_BHTC.transpose(1, 2).reshape(x_BTD.shape))
+        y_BTD: Tensor = self.out(y_BHTC.transpose(1, 2).flatten(2))
         return y_BTD
 
     def _heads(self, x: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ class Attention(nn.Module):
 
 
 def _head_norm(shape: ModelShape) -> nn.Module:
-    return RMSNorm(shape.d_head, eps=shape.norm_eps) if shape.qk_norm else nn.Identity()
+    return RMSNorm(shape.head_width, eps=shape.norm_eps) if shape.qk_norm else nn.Identity()
 
 
 def attend_causally(q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ class Cache:
     ) -> None:
         self.length = 0
         self.max_len = max_len
-        shape = (batch, config.kv_heads, 0, config.d_head)
+        shape = (batch, config.kv_heads, 0, config.head_width)
         layers = range(config.n_layers)
         self._keys = [torch.empty(shape, device=device, dtype=dtype) for _ in layers]
         self._values = [torch.empty(shape, device=device, dtype=dtype) for _ in layers]

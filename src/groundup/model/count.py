@@ -3,7 +3,7 @@
 A product of (m, k) and (k, n) is 2mkn operations; only matrix products count, as in PyTorch's
 `FlopCounterMode`. A backward pass does twice the work of a forward pass, so a trained token costs
 
-    6 * matrix_params + 12 * n_layers * d_model * context          operations,
+    6 * matrix_params + 12 * n_layers * n_heads * d_head * context          operations,
 
 `matrix_params` being every weight that a token is multiplied by: blocks and output layer, but
 neither the lookup in the embedding, nor norms and biases. The second term is attention's two
@@ -41,7 +41,7 @@ def matrix_params(config: ModelConfig) -> int:
 
 def forward_flops_per_token(config: ModelConfig, context: int) -> int:
     """Operations for one token that attends to `context` tokens."""
-    attention = 4 * config.n_layers * config.d_model * context
+    attention = 4 * config.n_layers * config.n_heads * config.head_width * context
     return 2 * matrix_params(config) + attention
 
 
@@ -51,8 +51,8 @@ def flops_per_token(config: ModelConfig, context: int) -> int:
 
 
 def _block_matrices(shape: ModelShape) -> int:
-    kv_width = shape.kv_heads * shape.d_head
-    attention = 2 * shape.d_model * (shape.d_model + kv_width)  # query and out, key and value
+    heads = shape.n_heads + shape.kv_heads
+    attention = 2 * shape.d_model * heads * shape.head_width  # query and out, key and value
     return attention + _ff_matrices(shape) * shape.d_model * shape.ff_width
 
 
@@ -62,13 +62,14 @@ def _ff_matrices(shape: ModelShape) -> int:
 
 def _block_params(shape: ModelShape) -> int:
     params = _block_matrices(shape) + 2 * _norm_params(shape, shape.d_model)
-    if shape.bias:
-        params += 2 * shape.d_model + 2 * shape.kv_heads * shape.d_head  # attention
-        params += (_ff_matrices(shape) - 1) * shape.ff_width + shape.d_model
+    if shape.has_qkv_bias:
+        params += (shape.n_heads + 2 * shape.kv_heads) * shape.head_width
+    if shape.has_bias:
+        params += 2 * shape.d_model + (_ff_matrices(shape) - 1) * shape.ff_width
     if shape.qk_norm:
-        params += 2 * shape.d_head
+        params += 2 * shape.head_width
     return params
 
 
 def _norm_params(shape: ModelShape, width: int) -> int:
-    return 2 * width if shape.norm == "layer" and shape.bias else width
+    return 2 * width if shape.norm == "layer" and shape.has_bias else width

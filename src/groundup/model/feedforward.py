@@ -4,6 +4,7 @@ Letters: B batch, T position, D model width, F feed-forward width.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -21,13 +22,17 @@ def _relu2(x: Tensor) -> Tensor:
 
 
 class PlainFeedForward(nn.Module):
-    """Two layers with an activation between: exact GELU (GPT-2's is its tanh form) or ReLU^2."""
+    """Two layers with an activation between: GELU, exact or in GPT-2's tanh form, or ReLU^2."""
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
-        self.up = Linear(shape.d_model, shape.ff_width, bias=shape.bias)
-        self.down = Linear(shape.ff_width, shape.d_model, bias=shape.bias)
-        kinds: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "relu2": _relu2}
+        self.up = Linear(shape.d_model, shape.ff_width, bias=shape.has_bias)
+        self.down = Linear(shape.ff_width, shape.d_model, bias=shape.has_bias)
+        kinds: dict[str, Callable[[Tensor], Tensor]] = {
+            "gelu": F.gelu,
+            "gelu_tanh": partial(F.gelu, approximate="tanh"),
+            "relu2": _relu2,
+        }
         self.activation = kinds[shape.activation]
 
     def forward(self, x_BTD: Tensor) -> Tensor:
@@ -41,9 +46,9 @@ class GatedFeedForward(nn.Module):
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
-        self.gate = Linear(shape.d_model, shape.ff_width, bias=shape.bias)
-        self.up = Linear(shape.d_model, shape.ff_width, bias=shape.bias)
-        self.down = Linear(shape.ff_width, shape.d_model, bias=shape.bias)
+        self.gate = Linear(shape.d_model, shape.ff_width, bias=shape.has_bias)
+        self.up = Linear(shape.d_model, shape.ff_width, bias=shape.has_bias)
+        self.down = Linear(shape.ff_width, shape.d_model, bias=shape.has_bias)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Returns what the residual stream gets, (B, T, D)."""

@@ -4,8 +4,12 @@ Letters: B batch, T query position, D model width, H head (query or key), C head
 Both classes have the same two methods, so the model never asks which one it has.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
+
+from groundup.model.config import RopeScaling
 
 __all__ = ["LearnedPositions", "RotaryPositions", "Rotation", "no_rotation", "rotate"]
 
@@ -39,10 +43,19 @@ class RotaryPositions(nn.Module):
     cos: Tensor
     sin: Tensor
 
-    def __init__(self, context_length: int, d_head: int, theta: float) -> None:
+    def __init__(
+        self,
+        context_length: int,
+        d_head: int,
+        theta: float,
+        *,
+        scaling: RopeScaling | None = None,
+    ) -> None:
         super().__init__()
-        wavelengths = theta ** (torch.arange(0, d_head, 2, dtype=torch.float64) / d_head)
-        angles = torch.arange(context_length, dtype=torch.float64)[:, None] / wavelengths
+        periods = theta ** (torch.arange(0, d_head, 2, dtype=torch.float64) / d_head)
+        if scaling is not None:
+            periods = _stretch(periods, scaling)
+        angles = torch.arange(context_length, dtype=torch.float64)[:, None] / periods
         self.register_buffer("cos", angles.cos().float(), persistent=False)
         self.register_buffer("sin", angles.sin().float(), persistent=False)
 
@@ -56,6 +69,18 @@ class RotaryPositions(nn.Module):
         if positions.ndim > 1:
             cos, sin = cos[:, None], sin[:, None]
         return cos.to(dtype), sin.to(dtype)
+
+
+def _stretch(periods: Tensor, scaling: RopeScaling) -> Tensor:
+    """Llama 3.1's longer periods, in positions per radian; see `RopeScaling`.
+
+    turns = original_context / (2 pi period); kept = clamp((turns - low) / (high - low), 0, 1);
+    frequency' = frequency * (kept + (1 - kept) / factor)
+    """
+    low, high = scaling.low_frequency_factor, scaling.high_frequency_factor
+    turns = scaling.original_context_length / (2 * math.pi * periods)
+    kept = ((turns - low) / (high - low)).clamp(0, 1)
+    return periods / (kept + (1 - kept) / scaling.factor)
 
 
 def rotate(x_BHTC: Tensor, rotation: Rotation) -> Tensor:

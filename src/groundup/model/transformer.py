@@ -28,7 +28,7 @@ __all__ = ["Block", "Transformer"]
 
 def _norm(shape: ModelShape) -> nn.Module:
     kinds: dict[str, type[LayerNorm | RMSNorm]] = {"layer": LayerNorm, "rms": RMSNorm}
-    return kinds[shape.norm](shape.d_model, eps=shape.norm_eps, bias=shape.bias)
+    return kinds[shape.norm](shape.d_model, eps=shape.norm_eps, bias=shape.has_bias)
 
 
 class Block(nn.Module):
@@ -203,5 +203,10 @@ class Transformer(nn.Module):
 
 def _positions(config: ModelConfig) -> LearnedPositions | RotaryPositions:
     if config.position == "rope":
-        return RotaryPositions(config.context_length, config.d_head, config.rope_theta)
+        return RotaryPositions(
+            config.context_length,
+            config.head_width,
+            config.rope_theta,
+            scaling=config.rope_scaling,
+        )
     return LearnedPositions(config.context_length, config.d_model)
