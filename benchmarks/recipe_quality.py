@@ -14,7 +14,9 @@ OpenStax textbooks), or any folder of zstd JSON lines with a field `text`.
 
 import argparse
 import json
+import math
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -103,7 +105,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "llama-block": _recipe({"norm": "rms", "bias": False, "activation": "swiglu"}),
     "learned-positions": _recipe({"position": "learned"}),
     "tied": _recipe({"tied": True}),
-    "one-head-fewer": _recipe({"n_heads": 1}),
+    "heads-of-128": _recipe({"n_heads": 1}),
     "zero-init": _recipe(tweaks=["zero_init"]),
     "value-embeddings": _recipe(tweaks=["value_embeddings"]),
     "x0": _recipe(tweaks=["x0"]),
@@ -111,6 +113,29 @@ CONTESTANTS: dict[str, Contestant] = {
     "beta2-.99": _recipe(beta2=0.99),
     "beta1-.8": _recipe(beta1=0.8),
 }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the tables."""
+
+    name: str
+    size: str
+    seed: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.size}/{self.seed}/{self.seconds:g}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Cell":
+        """The cell that `str` wrote."""
+        name, size, seed, seconds = text.split("/")
+        return cls(name, size, int(seed), float(seconds))
+
+    def path(self, work: Path) -> Path:
+        """Its result."""
+        return work / f"{self.size}-{self.seconds:g}s" / f"{self.name}-{self.seed}.json"
 
 
 def zero_init(model: Any) -> None:
@@ -222,7 +247,76 @@ def _tokenise(data: Path, work: Path) -> None:
     (work / "tokens.json").write_text(json.dumps(sizes))
 
 
-def train_one(name: str, size: str, seed: int, seconds: float, data: Path, work: Path) -> None:
+@dataclass
+class Spent:
+    """The processor time that a run has used of what it may use."""
+
+    seconds: float
+    start: float = field(default_factory=time.process_time)
+
+    @property
+    def used(self) -> float:
+        """Seconds so far."""
+        return time.process_time() - self.start
+
+    @property
+    def fraction(self) -> float:
+        """Share so far."""
+        return self.used / self.seconds
+
+
+def build_model(contestant: Contestant, size: str, seed: int) -> Any:
+    from groundup.core.seeds import derive
+    from groundup.model.config import ModelConfig
+    from groundup.model.transformer import Transformer
+
+    shape = {**SHAPES[size], **contestant.model}
+    config = ModelConfig(**shape, context_length=CONTEXT, vocab_size=VOCABULARY)
+    model = Transformer(config, seed=derive(seed, "init"))
+    for tweak in contestant.tweaks:
+        if tweak in MODEL_TWEAKS:
+            MODEL_TWEAKS[tweak](model)
+    return model
+
+
+def train_model(
+    model: Any, contestant: Contestant, rows: Any, order: int, seconds: float
+) -> dict[str, Any]:
+    """Trains until the time is spent; says what it took."""
+    import torch
+
+    from groundup.training.config import AdamWConfig, MuonConfig, ScheduleConfig
+    from groundup.training.loop import accumulate
+    from groundup.training.optimizer import build, clip_gradients
+    from groundup.training.schedule import lr_factor
+
+    kind = AdamWConfig if contestant.optimizer.get("kind") == "adamw" else MuonConfig
+    settings = kind(**contestant.optimizer)
+    schedule = ScheduleConfig(**contestant.schedule)
+    optimizer = build(model, settings)
+    batch_rows = contestant.batch_tokens // CONTEXT
+    accumulate(model.loss, torch.from_numpy(rows.batch(order, 0, batch_rows)), 16)  # kernels load
+    optimizer.zero_grad()
+    spent, step = Spent(seconds), 0
+    while (fraction := spent.fraction) < 1.0:
+        batch = torch.from_numpy(rows.batch(order, step, batch_rows))
+        accumulate(model.loss, batch, 16)
+        clip_gradients(optimizer.parameters(), settings.clip_norm)
+        if "momentum_warmup" in contestant.tweaks:
+            momentum = 0.85 + 0.10 * min(1.0, fraction / 0.3)
+            optimizer._optimizers[0].param_groups[0]["momentum"] = momentum
+        optimizer.step(lr_factor(int(fraction * UNITS), total_steps=UNITS, config=schedule))
+        optimizer.zero_grad()
+        step += 1
+    return {
+        "cpu_seconds": round(spent.used, 2),
+        "steps": step,
+        "tokens": step * contestant.batch_tokens,
+        "params": sum(parameter.numel() for parameter in model.parameters()),
+    }
+
+
+def train_one(cell: Cell, data: Path, work: Path) -> None:
     """One run: trains for `seconds` of processor time, measures, writes its JSON file."""
     from groundup.model.allocator import tune_allocator
 
@@ -230,68 +324,24 @@ def train_one(name: str, size: str, seed: int, seconds: float, data: Path, work:
     import torch
 
     from groundup.core.seeds import derive
-    from groundup.model import count
-    from groundup.model.config import ModelConfig
-    from groundup.model.transformer import Transformer
-    from groundup.training.config import AdamWConfig, MuonConfig, ScheduleConfig
-    from groundup.training.loop import accumulate
-    from groundup.training.optimizer import build, clip_gradients
-    from groundup.training.schedule import lr_factor
 
     torch.set_num_threads(1)
-    torch.manual_seed(seed)
-    contestant = CONTESTANTS[name]
+    torch.manual_seed(cell.seed)
+    contestant = CONTESTANTS[cell.name]
     rows, validation = load_rows(data, work)
-    config = ModelConfig(
-        **{**SHAPES[size], **contestant.model}, context_length=CONTEXT, vocab_size=VOCABULARY
-    )
-    model = Transformer(config, seed=derive(seed, "init"))
-    for tweak in contestant.tweaks:
-        MODEL_TWEAKS.get(tweak, lambda _model: None)(model)
-    kind = AdamWConfig if contestant.optimizer.get("kind") == "adamw" else MuonConfig
-    settings = kind(**contestant.optimizer)
-    schedule = ScheduleConfig(**contestant.schedule)
-    optimizer = build(model, settings)
-    batch_rows = contestant.batch_tokens // CONTEXT
-    order = derive(seed, "rows")
-    accumulate(model.loss, torch.from_numpy(rows.batch(order, 0, batch_rows)), 16)  # kernels load
-    optimizer.zero_grad()
-    start, wall_start, step, used_fraction = time.process_time(), time.time(), 0, 0.0
-    while used_fraction < 1.0:
-        batch = torch.from_numpy(rows.batch(order, step, batch_rows))
-        loss = accumulate(model.loss, batch, 16)
-        clip_gradients(optimizer.parameters(), settings.clip_norm)
-        if "momentum_warmup" in contestant.tweaks:
-            momentum = 0.85 + 0.10 * min(1.0, used_fraction / 0.3)
-            optimizer._optimizers[0].param_groups[0]["momentum"] = momentum
-        unit = int(used_fraction * UNITS)
-        optimizer.step(lr_factor(unit, total_steps=UNITS, config=schedule))
-        optimizer.zero_grad()
-        step += 1
-        used_fraction = (time.process_time() - start) / seconds
-    spent, wall = time.process_time() - start, time.time() - wall_start
+    model = build_model(contestant, cell.size, cell.seed)
+    took = train_model(model, contestant, rows, derive(cell.seed, "rows"), cell.seconds)
     nats, sizes = _row_costs(model, validation)
-    result = {
-        "contestant": name,
-        "size": size,
-        "seed": seed,
-        "seconds": seconds,
-        "cpu_seconds": round(spent, 2),
-        "wall_seconds": round(wall, 1),
-        "steps": step,
-        "tokens": step * contestant.batch_tokens,
-        "params": sum(parameter.numel() for parameter in model.parameters()),
-        "matrix_params": count.matrix_params(config),
-        "train_nats": round(float(loss), 4),
-        "bits_per_byte": round(sum(nats) / 0.6931471805599453 / sum(sizes), 5),
-        "row_nats": nats,
-        "row_bytes": sizes,
-    }
-    path = result_path(work, name, size, seed, seconds)
+    bits = sum(nats) / math.log(2) / sum(sizes)
+    about = {"contestant": cell.name, "size": cell.size, "seed": cell.seed}
+    costs = {"row_nats": nats, "row_bytes": sizes}
+    path = cell.path(work)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".partial").write_text(json.dumps(result))
+    path.with_suffix(".partial").write_text(
+        json.dumps({**about, **took, "bits_per_byte": round(bits, 5), **costs})
+    )
     path.with_suffix(".partial").replace(path)
-    print(f"{size} {name} seed {seed}: {result['bits_per_byte']} in {spent:.0f} s, {step} steps")
+    print(f"{cell}: {bits:.5f} bits per byte in {took['cpu_seconds']} s, {took['steps']} steps")
 
 
 def _row_costs(model: Any, validation: Any) -> tuple[list[float], list[int]]:
@@ -312,5 +362,174 @@ def _row_costs(model: Any, validation: Any) -> tuple[list[float], list[int]]:
     return nats, sizes
 
 
-def result_path(work: Path, name: str, size: str, seed: int, seconds: float) -> Path:
-    return work / f"{size}-{seconds:g}s" / f"{name}-{seed}.json"
+def run_all(cells: Sequence[Cell], processes: int, data: Path, work: Path) -> None:
+    """Runs the cells that are missing, some at a time, one thread each."""
+    load_rows(data, work)
+    waiting = [cell for cell in cells if not cell.path(work).exists()]
+    running: list[subprocess.Popen[bytes]] = []
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    while waiting or running:
+        while waiting and len(running) < processes:
+            cell = waiting.pop(0)
+            command = [sys.executable, __file__, "one", str(cell), "--data", str(data)]
+            running.append(subprocess.Popen([*command, "--work", str(work)], env=environment))
+        time.sleep(1)
+        running = [process for process in running if process.poll() is None]
+
+
+def results(work: Path, size: str, seconds: float) -> dict[str, dict[int, Any]]:
+    """Contestant to seed to what its run wrote."""
+    found: dict[str, dict[int, Any]] = {}
+    for path in sorted(work.glob(f"{size}-{seconds:g}s/*.json")):
+        run = json.loads(path.read_text())
+        found.setdefault(run["contestant"], {})[run["seed"]] = run
+    return found
+
+
+def gain(baseline: Mapping[int, Any], other: Mapping[int, Any]) -> tuple[float, float, float]:
+    """Bits per byte by which `other` is better over the seeds that both have, and its interval.
+
+    Bootstrap, 2000 draws of validation rows and of seeds together, pairs kept: what the text and
+    the seeds might have been otherwise.
+    """
+    import numpy as np
+
+    seeds = sorted(set(baseline) & set(other))
+    sizes = np.array(baseline[seeds[0]]["row_bytes"], float)
+    nats_SR = np.array(
+        [np.subtract(baseline[seed]["row_nats"], other[seed]["row_nats"]) for seed in seeds]
+    )
+    random = np.random.default_rng(1)
+    draws = []
+    for _ in range(2000):
+        rows = random.integers(0, len(sizes), len(sizes))
+        some = random.integers(0, len(seeds), len(seeds))
+        draws.append(nats_SR[some][:, rows].mean(0).sum() / math.log(2) / sizes[rows].sum())
+    mean = nats_SR.mean(0).sum() / math.log(2) / sizes.sum()
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(mean), float(low), float(high)
+
+
+def best_baseline(found: Mapping[str, Any]) -> str:
+    """The baseline with the lowest bits per byte on the first seed."""
+    names = [name for name in found if name.startswith("gpt2-") and 1 in found[name]]
+    return min(names, key=lambda name: found[name][1]["bits_per_byte"])
+
+
+def table(size: str, seconds: float, found: Mapping[str, dict[int, Any]]) -> list[str]:
+    """One size's results as Markdown."""
+    shape = SHAPES[size]
+    lines = [
+        f"## {size}: {shape['n_layers']} layers, width {shape['d_model']},"
+        f" {seconds:g} CPU seconds a run",
+        "",
+        "| recipe | bits per byte, by seed | better than `default`, same seeds | tokens"
+        " | CPU seconds |",
+        "|---|---|--:|--:|--:|",
+    ]
+    default = found["default"]
+
+    def first(name: str) -> float:
+        return statistics.mean(run["bits_per_byte"] for run in found[name].values())
+
+    for name in sorted(found, key=first):
+        runs = found[name]
+        difference = "" if name == "default" else "{:+.4f} [{:+.4f}, {:+.4f}]"
+        common = set(runs) & set(default)
+        interval = difference.format(*gain(default, runs)) if common else ""
+        bits = ", ".join(f"{run['bits_per_byte']:.4f}" for _, run in sorted(runs.items()))
+        tokens = statistics.mean(run["tokens"] for run in runs.values())
+        spent = [run["cpu_seconds"] for run in runs.values()]
+        lines.append(
+            f"| `{name}` | {bits} | {interval} | {tokens / 1e6:.2f}M"
+            f" | {min(spent):.1f} to {max(spent):.1f} |"
+        )
+    name = best_baseline(found)
+    low_high = "{:.3f} [{:.3f}, {:.3f}]".format(*gain(found[name], default))
+    n_seeds = len(set(found[name]) & set(default))
+    lines += ["", f"**`default` is better than `{name}` by {low_high} bits per byte,"]
+    lines[-1] += f" {n_seeds} seeds, target 0.15.**"
+    return [*lines, ""]
+
+
+def report(sizes: Mapping[str, float], work: Path) -> str:
+    """All results as Markdown."""
+    from groundup.core.machine import describe_hardware
+
+    about = json.loads((work / "tokens.json").read_text())
+    parts = [
+        "# Recipes at equal processor time",
+        "",
+        f"Technical English (PEPs, EIPs, OpenStax textbooks), {about['train'] / 1e6:.1f} MB to"
+        f" train on, {about['validation'] / 1e3:.0f} kB of other documents to measure on, own BPE"
+        f" of {VOCABULARY:,} ids, context {CONTEXT}. Every run has one thread and ends when its"
+        " process has spent the given processor time; the learning rate follows the share of it."
+        " All use groundup's loop with its fast paths. `gpt2-adamw-*` is the baseline at several"
+        " peak rates: GPT-2's block, AdamW, cosine, clip 1, weight decay 0.1. Any other row is"
+        " `default` with the one change that its name says. Intervals: 95%, bootstrap over"
+        " validation rows and seeds; with one seed they know nothing of the seed's own spread.",
+        "",
+    ]
+    for size, seconds in sizes.items():
+        parts += table(size, seconds, results(work, size, seconds))
+    hardware = describe_hardware()
+    parts += [
+        f"- hardware: {hardware['processor']}, {hardware['cores']} cores, shared with other work",
+        f"- date: {time.strftime('%Y-%m-%d', time.gmtime())}",
+        "- command: `python benchmarks/recipe_quality.py run --plan headline --size small"
+        " --seconds 180`, the same with `--plan ablations` and `--size medium --seconds 240`,"
+        " then `report`",
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def planned(plan: str, size: str, seconds: float, work: Path) -> list[Cell]:
+    """The cells of a plan; three seeds need the best baseline, so they come in a second call."""
+    if plan == "ablations":
+        names = [name for name in CONTESTANTS if not name.startswith("gpt2-")]
+        return [Cell(name, size, 1, seconds) for name in names]
+    found = results(work, size, seconds)
+    baselines = [name for name in CONTESTANTS if name.startswith("gpt2-")]
+    cells = [Cell(name, size, 1, seconds) for name in ("default", *baselines)]
+    if all(name in found for name in baselines):
+        finalists = ("default", best_baseline(found))
+        cells += [Cell(name, size, seed, seconds) for seed in (2, 3) for name in finalists]
+    return cells
+
+
+def main() -> None:
+    """Runs a plan, one cell, or the report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    run = verbs.add_parser("run")
+    run.add_argument("--plan", choices=["headline", "ablations"], required=True)
+    run.add_argument("--size", choices=SHAPES, default="small")
+    run.add_argument("--seconds", type=float, default=180)
+    run.add_argument("--processes", type=int, default=2)
+    one = verbs.add_parser("one")
+    one.add_argument("cell", type=Cell.parse)
+    says = verbs.add_parser("report")
+    says.add_argument("--small", type=float, default=180, help="CPU seconds of the small runs")
+    says.add_argument("--medium", type=float, default=240)
+    says.add_argument("--output", type=Path)
+    for verb in (run, one, says):
+        verb.add_argument("--data", type=Path, default=ROOT / "../shared/data/text")
+        verb.add_argument("--work", type=Path, default=ROOT / "runs/recipe_quality")
+    arguments = parser.parse_args()
+    if arguments.verb == "one":
+        train_one(arguments.cell, arguments.data, arguments.work)
+    elif arguments.verb == "run":
+        for _ in range(2):
+            cells = planned(arguments.plan, arguments.size, arguments.seconds, arguments.work)
+            run_all(cells, arguments.processes, arguments.data, arguments.work)
+    else:
+        sizes = {"small": arguments.small, "medium": arguments.medium}
+        text = report(sizes, arguments.work)
+        print(text)
+        if arguments.output:
+            arguments.output.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -255,8 +255,10 @@ def report(found: dict[str, list[Timings]], arguments: argparse.Namespace) -> st
             f" | {tokens / processor:,.0f} | {spread(ratios(found, side, 0))}"
             f" | {spread(ratios(found, side, 1))} | {spread(shares(runs, flops, 1))} |"
         )
-    limit = 2 * LIMIT_SIDE**3 / statistics.median(
-        median_s(run, "limits", 1) for runs in found.values() for run in runs
+    limit = (
+        2
+        * LIMIT_SIDE**3
+        / statistics.median(median_s(run, "limits", 1) for runs in found.values() for run in runs)
     )
     targets = ", ".join(f"{name} {value}" for name, value in TARGETS[arguments.shape].items())
     hardware, code = describe_hardware(), describe_code()
@@ -278,7 +280,8 @@ def report(found: dict[str, list[Timings]], arguments: argparse.Namespace) -> st
             *rows,
             "",
             f"Targets: {targets}. Limit: {limit / 1e9:,.0f} GFLOP per CPU second, a bfloat16"
-            f" product of side {LIMIT_SIDE} timed after each step; {flops / 1e6:.1f} MFLOP a token.",
+            f" product of side {LIMIT_SIDE} timed after each step; {flops / 1e6:.1f} MFLOP a"
+            " token.",
             "",
             f"- hardware: {hardware['processor']}, {arguments.threads} of {hardware['cores']}"
             " cores",

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from groundup.core import console
 from groundup.core.artifact import Artifact, RunDir, run_key
@@ -124,6 +124,7 @@ class Node:
 
     Attributes:
         name: Recipe file name without ending; unique in the graph.
+        values: What the recipe itself says, before dials and defaults.
         inputs: Role to the name of another node, or to a run directory outside the graph.
         key: Empty until `with_keys`.
         folder: Its run directory; that of an empty key until `with_keys`.
@@ -132,6 +133,7 @@ class Node:
     name: str
     recipe: Path
     stage: str
+    values: Mapping[str, Any]
     config: StageConfig
     inputs: Mapping[str, str | Path]
     key: str = ""
@@ -217,7 +219,7 @@ def _visit(recipe: Path, graph: Graph, names: dict[Path, str], trail: tuple[Path
     if name in graph:
         name = f"{recipe.parent.name}_{name}".replace("-", "_")
     names[recipe] = name
-    graph[name] = Node(name, recipe, stage, config, inputs)
+    graph[name] = Node(name, recipe, stage, values, config, inputs)
     return name
 
 

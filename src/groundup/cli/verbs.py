@@ -18,6 +18,7 @@ from groundup.cli.pipeline import (
 from groundup.core import console
 from groundup.core.artifact import Artifact
 from groundup.core.config import StageConfig, parse_flags, to_toml
+from groundup.core.dial import turn
 from groundup.core.errors import ConfigError, CorruptArtifact
 
 __all__ = ["call", "demo_recipes"]
@@ -78,7 +79,7 @@ def run(known: argparse.Namespace, rest: Sequence[str]) -> None:
     arguments = [*rest, "--help"] if known.wants_help else list(rest)
     if arguments:
         configs = parse_flags(
-            {name: node.config for name, node in graph.items()},
+            _dialled(graph, arguments),
             arguments,
             program=f"groundup run {known.recipe}",
             description="Settings of every stage, with this recipe's values.",
@@ -106,7 +107,7 @@ def stage(known: argparse.Namespace, rest: Sequence[str]) -> None:
     arguments = [*rest, "--help"] if known.wants_help else list(rest)
     if arguments:
         configs = parse_flags(
-            {name: node.config for name, node in graph.items()},
+            _dialled(graph, arguments, target=target.name),
             arguments,
             program=f"groundup {known.verb} {known.recipe}",
             description=STAGES[target.stage].says,
@@ -114,6 +115,14 @@ def stage(known: argparse.Namespace, rest: Sequence[str]) -> None:
         )
         graph = _with_configs(graph, configs)
     _build_or_say(graph, known)
+
+
+def _dialled(
+    graph: Graph, arguments: Sequence[str], *, target: str | None = None
+) -> dict[str, StageConfig]:
+    configs = {name: node.config for name, node in graph.items()}
+    given = {name: node.values for name, node in graph.items()}
+    return turn(configs, given, arguments, target=target)
 
 
 def _with_configs(graph: Graph, configs: Mapping[str, StageConfig]) -> Graph:

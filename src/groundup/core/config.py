@@ -7,6 +7,8 @@ Fields carry marks in their annotation:
 
 - `VOLATILE`: never changes a result (worker counts, names), so it is left out of the run's key.
 - `INPUT`: a recipe path (relative to the recipe that names it) or a run directory.
+- `DIAL`: one number that stands for many values (`core/dial.py`). The config's `expand` fills in
+  those that the recipe does not give, so precedence is: default < dial < recipe < flag.
 """
 
 import json
@@ -22,12 +24,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from groundup.core.errors import ConfigError, DataError
 
 __all__ = [
+    "DIAL",
     "INPUT",
     "VOLATILE",
     "Config",
     "StageConfig",
     "expand_paths",
     "inputs_of",
+    "marked",
     "parse_flags",
     "read_recipe",
     "semantic",
@@ -45,6 +49,7 @@ class Mark:
 
 VOLATILE = Mark("volatile")
 INPUT = Mark("input")
+DIAL = Mark("dial")
 
 
 class Config(BaseModel):
@@ -63,6 +68,14 @@ class StageConfig(Config, frozen=True):
 
     name: Annotated[str, VOLATILE] = ""
     """Readable part of the run directory; the folder of the recipe when empty."""
+
+    @classmethod
+    def expand(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """A recipe's values with those that its dial stands for; called before they are checked.
+
+        Values that are there stay, and one of a wrong kind is left for the check to refuse.
+        """
+        return dict(values)
 
 
 C = TypeVar("C", bound=Config)
@@ -92,11 +105,13 @@ def read_recipe(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def validate(model: type[C], values: Mapping[str, Any], *, source: str) -> C:
-    """Checks values strictly against a config model.
+    """Checks values strictly against a config model, after a stage's dial has filled in its own.
 
     Raises:
         ConfigError: Names the first wrong field, its value, what is allowed, and a near name.
     """
+    if issubclass(model, StageConfig):
+        values = model.expand(values)
     try:
         return model.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
@@ -139,7 +154,8 @@ def _suggest(wrong: str, known: Sequence[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"known settings: {', '.join(known)}"
 
 
-def _marked(model: type[BaseModel], mark: Mark) -> Iterator[str]:
+def marked(model: type[BaseModel], mark: Mark) -> Iterator[str]:
+    """Names of the fields that carry a mark."""
     for name, field in model.model_fields.items():
         if mark in field.metadata:
             yield name
@@ -148,7 +164,7 @@ def _marked(model: type[BaseModel], mark: Mark) -> Iterator[str]:
 def inputs_of(config: Config) -> dict[str, str]:
     """Role to recipe path or run directory; a dictionary field `models` gives `models.sft` etc."""
     found: dict[str, str] = {}
-    for name in _marked(type(config), INPUT):
+    for name in marked(type(config), INPUT):
         value = getattr(config, name)
         if isinstance(value, Mapping):
             found.update({f"{name}.{role}": str(path) for role, path in value.items()})
@@ -160,7 +176,7 @@ def inputs_of(config: Config) -> dict[str, str]:
 def semantic(config: BaseModel) -> dict[str, Any]:
     """The values that decide the result: everything but `VOLATILE` fields and inputs' paths."""
     values: dict[str, Any] = {}
-    hidden = {*_marked(type(config), VOLATILE), *_marked(type(config), INPUT)}
+    hidden = {*marked(type(config), VOLATILE), *marked(type(config), INPUT)}
     for name in type(config).model_fields:
         if name in hidden:
             continue

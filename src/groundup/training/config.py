@@ -1,11 +1,13 @@
 """Settings of pretraining, and the optimizer and schedule settings that fine-tuning shares."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from groundup.core.config import INPUT, VOLATILE, Config, StageConfig
+from groundup.core.config import DIAL, INPUT, VOLATILE, Config, StageConfig
 from groundup.model.config import ModelShape
+from groundup.training.depth import MAX_DEPTH, fill
 
 __all__ = [
     "AdamWConfig",
@@ -111,6 +113,9 @@ class PretrainConfig(StageConfig, frozen=True):
     """Recipe or run directory of the `tokens` stage."""
     seed: int = 1
     """Root of all randomness: first weights, order of rows, samples."""
+    depth: Annotated[Annotated[int, Field(ge=1, le=MAX_DEPTH)] | None, VOLATILE, DIAL] = None
+    """Layers of groundup's own recipe: shape, learning rates, batch and budget follow from it where
+    the recipe does not give them. docs/recipe.md has the table."""
     budget_tokens: Count = 6_500_000
     """Tokens to train on, repeats counted; rounded to whole steps."""
     batch_tokens: Count = 4096
@@ -143,6 +148,14 @@ class PretrainConfig(StageConfig, frozen=True):
     """Seconds between checkpoints: what a crash can cost."""
     log_every_steps: Annotated[int, VOLATILE, Field(ge=1)] = 10
     """Steps between lines of metrics.jsonl."""
+
+    @classmethod
+    def expand(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Fills in what `depth` decides and the recipe does not give."""
+        depth = values.get("depth")
+        if not isinstance(depth, int) or not 1 <= depth <= MAX_DEPTH:
+            return dict(values)
+        return fill(depth, values)
 
     @model_validator(mode="after")
     def _whole_rows(self) -> "PretrainConfig":
