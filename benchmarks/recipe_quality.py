@@ -471,7 +471,8 @@ def report(sizes: Mapping[str, float], work: Path) -> str:
         "",
     ]
     for size, seconds in sizes.items():
-        parts += table(size, seconds, results(work, size, seconds))
+        if found := results(work, size, seconds):
+            parts += table(size, seconds, found)
     hardware = describe_hardware()
     parts += [
         f"- hardware: {hardware['processor']}, {hardware['cores']} cores, shared with other work",
