@@ -218,3 +218,22 @@ def test_a_pattern_that_matches_nothing_is_an_error(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"no file matches \*.warc") as caught:
         expand_paths(["*.warc"])
     assert str(tmp_path) in caught.value.hint
+
+
+class Required(Config, frozen=True):
+    """A config with a field that a recipe must give."""
+
+    kind: str
+    """No default."""
+
+
+def test_a_misspelt_name_of_a_required_setting_names_the_near_one():
+    with pytest.raises(ConfigError, match="there is no setting 'kindd'") as caught:
+        validate(Required, {"kindd": "folder"}, source="x.toml")
+    assert caught.value.hint == "did you mean 'kind'?"
+
+
+def test_a_required_setting_that_is_not_given_is_said_to_be_missing():
+    with pytest.raises(ConfigError, match=r"^x\.toml: kind is missing$") as caught:
+        validate(Required, {}, source="x.toml")
+    assert "kind" in caught.value.hint

@@ -119,8 +119,11 @@ def validate(model: type[C], values: Mapping[str, Any], *, source: str) -> C:
 
 
 def _config_error(model: type[BaseModel], error: ValidationError, source: str) -> ConfigError:
-    first = error.errors()[0]
+    # A misspelt name is both unknown and missing; only the unknown one says what to correct.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return ConfigError(f"{source}: {field} is missing", hint=f"add a line `{field} = ...`")
     if first["type"] == "extra_forbidden":
         parent = _model_at(model, first["loc"][:-1])
         known = sorted(parent.model_fields) if parent is not None else []
