@@ -31,7 +31,7 @@ __all__ = ["VERSION", "outside", "run"]
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 _ARCHIVE = "archive/00000.warc.gz"
 _JOURNAL = "archive/frontier.jsonl"
 _WORKER_BYTES = 64 * 2**20
