@@ -138,6 +138,22 @@ def test_pydoc_pages_have_the_same_ids_and_text_in_every_crawl(run_dir, rows_of)
     assert b"Pydoc: built-in module" in one[3]["payload"]
 
 
+def test_a_pydoc_crawl_that_was_cut_off_begins_again(run_dir, rows_of):
+    settings = {"packages": [], "topics": False, "max_pages": 6}
+    whole, cut = run_dir("whole"), run_dir("cut")
+    run(config(kind="pydoc", pydoc=settings), {}, whole)
+    # What a killed crawl leaves behind, made to be recognised: its pages are others.
+    run(config(kind="pydoc", pydoc={**settings, "topics": True, "max_pages": 3}), {}, cut)
+    for name in ("pages/00000.parquet", "shards.jsonl", "counts.json"):
+        (cut.path / name).unlink()
+    cut.complete()
+    again = run_dir("cut")
+    run(config(kind="pydoc", pydoc=settings), {}, again)
+    assert [row["url"] for row in rows_of(again.path)] == [
+        row["url"] for row in rows_of(whole.path)
+    ]
+
+
 @pytest.mark.skipif(not DATA.exists(), reason="no shared data here")
 def test_a_real_crawl_adds_up(run_dir):
     out = run_dir()

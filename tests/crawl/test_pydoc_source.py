@@ -76,19 +76,6 @@ def test_versions_name_python_and_the_packages():
         package_versions(PydocConfig(packages=("no_such_package",)))
 
 
-def read(port: int, page: str) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}") as answer:
-        return answer.read().decode()
-
-
-def test_a_page_does_not_depend_on_the_pages_asked_for_before():
-    """The page of torch.distributions makes Python give `typing.Generic` an `__annotations__`."""
-    page = "importlib.resources.abc.html"
-    with pydoc_server() as port:
-        before, _, after = (read(port, name) for name in (page, "torch.distributions.html", page))
-    assert before == after
-
-
 def test_the_server_shows_a_compiled_package_twice_without_addresses_and_stops(monkeypatch):
     monkeypatch.setenv("MY_SECRET", "hunter2")
     with pydoc_server() as port:

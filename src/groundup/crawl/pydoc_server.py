@@ -2,15 +2,13 @@
 
 Run as `python -P -m groundup.crawl.pydoc_server`. It prints `Server ready at http://...` and serves
 until its standard input ends, so that it never outlives the crawler. It differs from
-`python -m pydoc` in five ways:
+`python -m pydoc` in four ways:
 
 - a module is imported once. pydoc imports it again for every page, which compiled extensions such
   as numpy's refuse;
 - syntax trees are remembered. pydoc parses a module's source anew for each of its classes;
 - standard output is left to the server, whatever a module prints on import;
-- addresses in memory are taken out of a page, which is then the same in every crawl;
-- `__annotations__` is not shown: Python makes an empty one for a class when first asked for it, so
-  whether a page has it depends on the pages asked for before.
+- addresses in memory are taken out of a page, which is then the same in every crawl.
 """
 
 import ast
@@ -52,11 +50,6 @@ def main() -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             return locate(path)
 
-    visible = pydoc.visiblename
-
-    def visible_always(name: str, *arguments: Any, **keywords: Any) -> bool:
-        return name != "__annotations__" and bool(visible(name, *arguments, **keywords))
-
     handle = vars(pydoc)["_url_handler"]
 
     def handle_steadily(url: str, content_type: str = "text/html") -> str:
@@ -64,7 +57,6 @@ def main() -> None:
 
     vars(pydoc)["_url_handler"] = handle_steadily
     vars(pydoc)["locate"] = locate_once
-    vars(pydoc)["visiblename"] = visible_always
     vars(inspect)["ast"] = _Remembering()
     gc.set_threshold(_NEW_OBJECTS, 20, 20)
     vars(pydoc)["browse"](0, open_browser=False, hostname="127.0.0.1")

@@ -31,7 +31,7 @@ __all__ = ["VERSION", "outside", "run"]
 
 log = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 1
 _ARCHIVE = "archive/00000.warc.gz"
 _JOURNAL = "archive/frontier.jsonl"
 _WORKER_BYTES = 64 * 2**20
@@ -103,8 +103,15 @@ def _archive_files(config: CrawlConfig) -> list[Path]:
 
 
 def _fetch(config: CrawlConfig, out: RunDir) -> Counter[str]:
-    """Crawls into the run's archive; returns how many URLs were not fetched, by reason."""
+    """Crawls into the run's archive; returns how many URLs were not fetched, by reason.
+
+    A site is gone on with where a killed crawl stopped. The documentation is begun again: what one
+    of its pages imports changes what later pages show, so only whole crawls are equal.
+    """
     archive, journal = out.file(_ARCHIVE), out.file(_JOURNAL)
+    if config.kind == "pydoc" and not out.shards.rows():
+        archive.unlink(missing_ok=True)
+        journal.unlink(missing_ok=True)
     if config.kind == "site":
         manners = site_manners(config.site, max_body_bytes=config.max_page_bytes)
         outcomes = crawl(site_journey(config.site), manners, archive, journal)
