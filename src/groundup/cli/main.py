@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from groundup import __version__
+from groundup.cli.scale_flags import add_scale_flags
 from groundup.core.errors import GroundupError, from_os_error
 
 __all__ = ["entry", "main", "parser"]
@@ -57,6 +58,9 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
     _add_chat(verbs)
     _add_serve(verbs)
+    add_scale_flags(
+        _verb(verbs, "scale", "a law of loss from finished runs, and what it forecasts")
+    )
     for verb, says in (
         ("lineage", "the tree from a run back to the crawl"),
         ("verify", "rehash a run and all it was made from"),

@@ -42,6 +42,7 @@ def call(known: argparse.Namespace, rest: Sequence[str]) -> None:
         "demo": demo,
         "chat": chat,
         "serve": serve,
+        "scale": scale,
         "lineage": lineage,
         "verify": verify,
         "doctor": doctor,
@@ -195,6 +196,13 @@ def serve(known: argparse.Namespace, _rest: Sequence[str]) -> None:
         no_auth=known.no_auth,
         device=known.device,
     )
+
+
+def scale(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    """Fits laws to finished runs."""
+    from groundup.cli.scale import scale as run_scale
+
+    run_scale(known, rest)
 
 
 def lineage(known: argparse.Namespace, _rest: Sequence[str]) -> None:

@@ -1,36 +1,37 @@
 """Charts, drawn by Altair: files for use elsewhere, and inline in the page.
 
-Files have a white ground. Inline, ink and ground take the page's colours, light or dark; the
-colours of the data are of middle lightness and are legible on both. Series differ in shape or dash
-as well as in colour.
+Files have a white ground. Inline, ink and ground take the page's colours, light or dark. How a
+chart looks is decided in `core.charts`.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import altair as alt
 from markupsafe import Markup, escape
 
 from groundup.core.artifact import RunDir
+from groundup.core.charts import (
+    COLOURS,
+    DASHES,
+    GROUND,
+    INK,
+    PNG_SCALE,
+    SHAPES,
+    WIDTH,
+    Row,
+    cycle,
+    data,
+    styled,
+)
 from groundup.report.blocks import Figure
 
-__all__ = ["COLOURS", "Panel", "Studio", "intervals", "line_panels", "remaining"]
+__all__ = ["Panel", "Studio", "intervals", "line_panels", "remaining"]
 
-INK = "#1f2329"
-GROUND = "#fefefe"
-COLOURS = ("#3b7fc4", "#cf7a1e", "#3a9a68", "#9569c2", "#b8517a", "#7f8792")
-SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
-DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (4, 4), (1, 3))
-WIDTH = 560
-PNG_SCALE = 2
 MAX_POINTS = 400
 FEW_POINTS = 20
-# vl-convert measures text with its own Liberation Sans, which is as wide as Arial.
-FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
-Row = Mapping[str, Any]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,37 +72,13 @@ class Studio:
             shows: What it shows, in plain words.
             reading: How to read it.
         """
-        styled = _styled(chart)
+        drawn = styled(chart)
         with self._out.publish(f"figures/{name}.png") as partial:
-            styled.save(partial, format="png", scale_factor=PNG_SCALE)
+            drawn.save(partial, format="png", scale_factor=PNG_SCALE)
         with self._out.publish(f"figures/{name}.svg") as partial:
-            styled.save(partial, format="svg")
+            drawn.save(partial, format="svg")
             svg = partial.read_text(encoding="utf-8")
         return Figure(name, title, _inline(svg, name, alt_text), shows, reading)
-
-
-def _styled(chart: Any) -> Any:
-    text = {"labelColor": INK, "titleColor": INK, "labelFontSize": 11, "titleFontSize": 11}
-    return (
-        chart.properties(background=GROUND, padding=6)
-        .configure(font=FONT)
-        .configure_view(stroke=None)
-        .configure_axis(
-            **text,
-            titleFontWeight="normal",
-            gridColor=INK,
-            gridOpacity=0.12,
-            domainColor=INK,
-            domainOpacity=0.4,
-            tickColor=INK,
-            tickOpacity=0.4,
-            labelLimit=220,
-            labelFlush=False,
-        )
-        .configure_legend(**text, orient="top", title=None, symbolSize=90, labelLimit=260)
-        .configure_title(color=INK, fontSize=12, anchor="start", frame="group", fontWeight="bold")
-        .configure_header(**text, labelFontWeight="bold", title=None)
-    )
 
 
 def _inline(svg: str, name: str, alt_text: str) -> Markup:
@@ -114,10 +91,6 @@ def _inline(svg: str, name: str, alt_text: str) -> Markup:
 
 
 _COUNTS = alt.Axis(format=",d", tickMinStep=1, tickCount=7)
-
-
-def _data(rows: Sequence[Row]) -> Any:
-    return alt.Data(values=[dict(row) for row in rows])
 
 
 def remaining(rows: Sequence[Row]) -> Any:
@@ -135,7 +108,7 @@ def remaining(rows: Sequence[Row]) -> Any:
     y = alt.Y("rule:N", sort=order, title=None)
     scale = alt.Scale(domain=["left", "dropped here"], range=[COLOURS[0], COLOURS[1]])
     shown = (
-        alt.Chart(_data(parts))
+        alt.Chart(data(parts))
         .mark_bar()
         .encode(
             y=y,
@@ -150,7 +123,7 @@ def remaining(rows: Sequence[Row]) -> Any:
         if row["dropped"]
     ]
     notes = (
-        alt.Chart(_data(labels))
+        alt.Chart(data(labels))
         .mark_text(align="left", dx=4, color=INK, fontSize=10)
         .encode(y=y, x="end:Q", text="label:N")
     )
@@ -166,15 +139,15 @@ def line_panels(panels: Sequence[Panel]) -> Any:
 
 def _panel(panel: Panel) -> Any:
     names = list(dict.fromkeys(str(row["series"]) for row in panel.rows))
-    colours = alt.Scale(domain=names, range=_cycle(COLOURS, names))
-    dashes = alt.Scale(domain=names, range=[list(dash) for dash in _cycle(DASHES, names)])
+    colours = alt.Scale(domain=names, range=cycle(COLOURS, names))
+    dashes = alt.Scale(domain=names, range=[list(dash) for dash in cycle(DASHES, names)])
     legend = alt.Legend() if len(names) > 1 else None
     y_scale = alt.Scale(zero=False)
     if panel.y_domain is not None:
         y_scale = alt.Scale(domain=list(panel.y_domain))
     few = len(panel.rows) <= FEW_POINTS * len(names)
     chart = (
-        alt.Chart(_data(_thinned(panel.rows)))
+        alt.Chart(data(_thinned(panel.rows)))
         .mark_line(strokeWidth=2, point={"size": 24} if few else False)
         .encode(
             x=alt.X("step:Q", title="step", scale=alt.Scale(zero=True, nice=False), axis=_COUNTS),
@@ -193,7 +166,7 @@ def _rules(rows: Sequence[Row], rules: Sequence[tuple[str, float]]) -> Any:
     values = [
         {"value": value, "label": f"{name} {value:.3f}", "step": end} for name, value in rules
     ]
-    base = alt.Chart(_data(values))
+    base = alt.Chart(data(values))
     line = base.mark_rule(color=INK, strokeDash=[5, 4], opacity=0.7).encode(y="value:Q")
     name = base.mark_text(color=INK, align="right", dy=-6, fontSize=10).encode(
         y="value:Q", x="step:Q", text="label:N"
@@ -235,22 +208,18 @@ def _band(task: str, rows: Sequence[Row], models: Sequence[str], x_title: str | 
     axis = alt.Axis(labels=x_title is not None, ticks=x_title is not None, tickCount=10)
     x = alt.X("mean:Q", title=x_title, scale=alt.Scale(domain=[0, 1]), axis=axis)
     y = alt.Y("model:N", sort=list(models), title=None)
-    colours = alt.Scale(domain=list(models), range=_cycle(COLOURS, models))
-    shapes = alt.Scale(domain=list(models), range=_cycle(SHAPES, models))
+    colours = alt.Scale(domain=list(models), range=cycle(COLOURS, models))
+    shapes = alt.Scale(domain=list(models), range=cycle(SHAPES, models))
     colour = alt.Color("model:N", legend=None, scale=colours)
     known = [row for row in rows if row["low"] is not None]
     point = (
-        alt.Chart(_data(rows))
+        alt.Chart(data(rows))
         .mark_point(filled=True, size=70, opacity=1)
         .encode(x=x, y=y, color=colour, shape=alt.Shape("model:N", legend=None, scale=shapes))
     )
     line = (
-        alt.Chart(_data(known))
+        alt.Chart(data(known))
         .mark_rule(strokeWidth=2.5)
         .encode(x=alt.X("low:Q", title=x_title, axis=axis), x2="high:Q", y=y, color=colour)
     )
     return (line + point).properties(width=WIDTH - 150, height=alt.Step(17), title=task)
-
-
-def _cycle(values: Sequence[T], names: Sequence[str]) -> list[T]:
-    return [values[number % len(values)] for number in range(len(names))]

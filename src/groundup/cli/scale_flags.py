@@ -1,0 +1,66 @@
+"""The flags of `groundup scale`; nothing heavy is imported here."""
+
+import argparse
+from pathlib import Path
+
+__all__ = ["add_scale_flags"]
+
+_FIT_HELP = """\
+Fits L(N, D) = E + A/N^alpha + B/D^beta, or another form, to a table with one row a finished run.
+
+Columns are recognised by name (N or params, D or tokens, C or flops, loss or val_loss and those of
+published tables); without D, C = 6 N D gives it. A table that mixes tokenizers, data, validation
+sets or recipes is refused, because their losses lie on different curves; --where picks one. Rows of
+one training run (column trunk) are resampled together. Read the forecast of the held-out largest
+run before the exponents: loss extrapolates well, exponents do not.
+"""
+_FIT_EXAMPLES = """\
+examples:
+  groundup scale fit points.csv --to fits/mine
+  groundup scale fit chinchilla.csv --drop-worst 5 --json
+  groundup scale fit runs.csv --where dataset=c4 --law equal-exponent
+  groundup scale fit other.csv --columns N=size,D=seen,loss=eval_nats
+  groundup scale fit evals.csv --where task=lambada_openai --columns "loss=ln(ppl)"
+"""
+
+
+def add_scale_flags(scale: argparse.ArgumentParser) -> None:
+    """Adds the verbs below `groundup scale`."""
+    tasks = scale.add_subparsers(dest="task", metavar="WHAT", required=True)
+    _add_fit(tasks)
+
+
+def _add_fit(tasks: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    fit = tasks.add_parser(
+        "fit",
+        help="a law of loss from finished runs, with intervals and a held-out forecast",
+        description=_FIT_HELP,
+        epilog=_FIT_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    fit.add_argument("points", metavar="POINTS.csv", type=Path, help="csv or csv.gz, a row a run")
+    fit.add_argument(
+        "--law",
+        default="chinchilla",
+        choices=["chinchilla", "equal-exponent", "power", "kaplan"],
+        help="E + A/N^alpha + B/D^beta; the same with alpha = beta; with E = 0; Kaplan's bracket",
+    )
+    fit.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    fit.add_argument("--columns", metavar="N=...,D=...", help="N, D, C, loss, trunk by column name")
+    fit.add_argument(
+        "--where", metavar="COLUMN=VALUE", action="append", default=[], help="keep these rows"
+    )
+    fit.add_argument(
+        "--drop-worst", metavar="K", type=int, default=0, help="leave out the K highest losses"
+    )
+    fit.add_argument(
+        "--bootstrap", metavar="R", type=int, default=1000, help="resamples; 0 gives no intervals"
+    )
+    fit.add_argument(
+        "--objective",
+        default="huber",
+        choices=["huber", "squares"],
+        help="Huber loss of ln L (Hoffmann), or plain squares of L (Gadre)",
+    )
+    fit.add_argument("--seed", type=int, default=0, help="of resamples and restarts")
+    fit.add_argument("--to", metavar="FOLDER", type=Path, help="keep fit.json and figures here")
