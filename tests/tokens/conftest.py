@@ -45,7 +45,7 @@ def declarations() -> list[str]:
 
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
-    return Tokenizer(train(iter(PROSE), vocab_size=320, pattern="gpt2"))
+    return Tokenizer(train(PROSE, vocab_size=320, pattern="gpt2"))
 
 
 RunMaker = Callable[..., RunDir]

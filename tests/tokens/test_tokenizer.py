@@ -89,7 +89,7 @@ def test_save_and_load_give_an_equal_tokenizer_and_equal_bytes(tokenizer, tmp_pa
 @pytest.mark.parametrize("pattern", ["gpt2", "cl100k", "qwen2"])
 def test_hugging_face_loads_the_file_and_gives_the_same_ids(declarations, tmp_path, pattern):
     texts = [text[:1500] for text in declarations[::4]]
-    ours = Tokenizer(train(iter(texts), vocab_size=2048, pattern=pattern), pattern=pattern)
+    ours = Tokenizer(train(texts, vocab_size=2048, pattern=pattern), pattern=pattern)
     ours.save(tmp_path / "tokenizer.json")
     theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     for text in texts:

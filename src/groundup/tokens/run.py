@@ -14,7 +14,7 @@ from groundup.core.seeds import fraction
 from groundup.tokens.bpe import train
 from groundup.tokens.config import TokensConfig
 from groundup.tokens.pack import Counts, dtype_for, read_texts, write_shard
-from groundup.tokens.tokenizer import Tokenizer
+from groundup.tokens.tokenizer import SPECIAL, Tokenizer
 
 __all__ = ["VERSION", "run"]
 
@@ -52,27 +52,38 @@ def _tokenizer(config: TokensConfig, paths: Sequence[Path], out: RunDir) -> Toke
     """The run's tokenizer; trained unless an earlier process has."""
     path = out.file("tokenizer.json")
     if not path.exists():
-        texts = _sample(config, paths)
-        tokens = train(texts, vocab_size=config.vocab_size, pattern=config.pattern)
+        special = (*SPECIAL, *config.special)
+        tokens = train(
+            _Sample(config, paths),
+            vocab_size=config.vocab_size,
+            pattern=config.pattern,
+            n_special=len(special),
+        )
         with out.publish(path.name) as partial:
-            Tokenizer(tokens, pattern=config.pattern).save(partial)
+            Tokenizer(tokens, pattern=config.pattern, special=special).save(partial)
         log.info("trained a vocabulary of %s ids", f"{config.vocab_size:,}")
     return Tokenizer.load(path)
 
 
-def _sample(config: TokensConfig, paths: Sequence[Path]) -> Iterator[str]:
+class _Sample:
     """Texts to learn merges from: all, or documents drawn by a hash of their id."""
-    total = sum(len(text.encode()) for path in paths for _, text in read_texts(path))
-    kept_fraction = min(1.0, config.sample_bytes / max(total, 1))
-    left = config.sample_bytes
-    with progress("learning merges", total, "bytes") as bar:
-        for path in paths:
-            for id, text in read_texts(path):
-                size = len(text.encode())
-                bar.update(size)
-                if fraction(config.seed, f"tokens/sample/{id}") < kept_fraction and size <= left:
-                    left -= size
-                    yield text
+
+    def __init__(self, config: TokensConfig, paths: Sequence[Path]) -> None:
+        self._config, self._paths = config, paths
+        self._size_bytes = sum(len(text.encode()) for path in paths for _, text in read_texts(path))
+
+    def __iter__(self) -> Iterator[str]:
+        left = self._config.sample_bytes
+        kept_fraction = min(1.0, left / max(self._size_bytes, 1))
+        with progress("learning merges", self._size_bytes, "bytes") as bar:
+            for path in self._paths:
+                for id, text in read_texts(path):
+                    size = len(text.encode())
+                    bar.update(size)
+                    draw = fraction(self._config.seed, f"tokens/sample/{id}")
+                    if draw < kept_fraction and size <= left:
+                        left -= size
+                        yield text
 
 
 def _encode(

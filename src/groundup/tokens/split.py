@@ -20,7 +20,7 @@ from lower case in ASCII only, so the same model would read other tokens there.
 import re
 from typing import Literal
 
-__all__ = ["MAX_RUN", "PATTERNS", "PUBLISHED", "PatternName", "cut_runs"]
+__all__ = ["MAX_RUN", "PATTERNS", "PUBLISHED", "PatternName", "cut_runs", "cut_words"]
 
 PatternName = Literal["gpt2", "cl100k", "qwen2"]
 
@@ -63,3 +63,20 @@ def cut_runs(text: str) -> list[str]:
     for run in _RUN.finditer(text):
         cuts.extend(range(run.start() + MAX_RUN, run.end(), MAX_RUN))
     return [text[start:end] for start, end in zip(cuts, [*cuts[1:], len(text)], strict=True)]
+
+
+_WORD_END = re.compile(r"(?<=[^\W\d_])(?=[ \n])")  # a piece ends here whatever stands around
+
+
+def cut_words(text: str, length: int) -> list[str]:
+    """The text in parts of about `length` characters that together have the text's own pieces.
+
+    A part ends where a letter is followed by a space or a line end: there every pattern ends a
+    piece, and none looks back. A text without such a place is left whole.
+    """
+    parts = []
+    start = 0
+    while (end := _WORD_END.search(text, start + length)) is not None:
+        parts.append(text[start : end.start()])
+        start = end.start()
+    return [*parts, text[start:]]

@@ -141,9 +141,7 @@ class Tokenizer:
     @property
     def stop_ids(self) -> frozenset[int]:
         """Ids that end an answer: the end of a document or of a turn, and any chat marker."""
-        if self.has_markers:
-            return frozenset(self.special.values())
-        ends = (*_ENDS, *_TURN_ENDS)
+        ends = SPECIAL if self.has_markers else (*_ENDS, *_TURN_ENDS)
         return frozenset(self.special[text] for text in ends if text in self.special)
 
     @property
