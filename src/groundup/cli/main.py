@@ -17,6 +17,8 @@ from groundup.core.errors import GroundupError, from_os_error
 
 __all__ = ["entry", "main", "parser"]
 
+_TOKENS_REPORT = "tokens report"
+
 _STAGE_VERBS = {
     "crawl": "pages from WARC files, a folder, a site, or Python's own documentation",
     "corpus": "pages to clean documents, with a funnel that says what went and why",
@@ -56,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     _recipe_verb(verbs, "run", "build a recipe and whatever it needs that is missing")
     demo = _verb(verbs, "demo", "the whole way, on the documentation of this Python")
     demo.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
+    _add_tokens_report(verbs)
     _add_chat(verbs)
     _add_serve(verbs)
     add_scale_flags(
@@ -94,6 +97,27 @@ def _recipe_verb(verbs: "Verbs[argparse.ArgumentParser]", name: str, says: str) 
     made.add_argument("-h", "--help", action="store_true", dest="wants_help")
 
 
+def _add_tokens_report(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    report = _verb(
+        verbs, _TOKENS_REPORT, "how well a tokenizer fits each language and source, beside others"
+    )
+    report.add_argument("path", metavar="RUN", type=Path, help="tokens run, or its recipe")
+    files = {"nargs": "+", "type": Path, "default": []}
+    report.add_argument(
+        "--text", metavar="FILE", help=".txt, or .jsonl with `text` and `language`", **files
+    )
+    report.add_argument("--against", metavar="PATH", help="tokenizer.json of others", **files)
+    report.add_argument("--json", action="store_true", help="every number, for programs")
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `tokens report` as one verb: `report` is the name of no recipe file."""
+    words = _TOKENS_REPORT.split()
+    if list(arguments[:2]) == words:
+        return [_TOKENS_REPORT, *arguments[2:]]
+    return list(arguments)
+
+
 def _add_chat(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     chat = _verb(verbs, "chat", "talk to a model")
     chat.add_argument("path", metavar="RUN", type=Path, help="run directory, or its recipe")
@@ -123,7 +147,8 @@ def _add_serve(verbs: "Verbs[argparse.ArgumentParser]") -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code and never raises `GroundupError`."""
-    known, rest = parser().parse_known_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    known, rest = parser().parse_known_args(_joined(given))
     if rest and known.verb not in (*_STAGE_VERBS, "run"):
         parser().error(f"unrecognised arguments: {' '.join(rest)}")
     from groundup.cli import verbs

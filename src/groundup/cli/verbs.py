@@ -40,6 +40,7 @@ def call(known: argparse.Namespace, rest: Sequence[str]) -> None:
     verbs = {
         "run": run,
         "demo": demo,
+        "tokens report": tokens_report,
         "chat": chat,
         "serve": serve,
         "scale": scale,
@@ -153,6 +154,14 @@ def demo(known: argparse.Namespace, _rest: Sequence[str]) -> None:
     built = _build_or_say(graph, known)
     if built:
         print_outcome(built)
+
+
+def tokens_report(known: argparse.Namespace, _rest: Sequence[str]) -> None:
+    """Prints how well a run's tokenizer fits its texts."""
+    from groundup.cli.tokens_report import print_report
+
+    run = find(known.path, known.runs, stages=("tokens",))
+    print_report(run, texts=known.text, against=known.against, as_json=known.json)
 
 
 def chat(known: argparse.Namespace, _rest: Sequence[str]) -> None:
