@@ -93,11 +93,11 @@ def test_counts_beyond_32_bits_are_divided():
 def test_the_estimate_is_exact_for_a_short_text_and_right_for_long_ones():
     assert estimated_bytes(["to be or not to be"], "gpt2") == (18, 15)  # without the second " to"
     random = Random(1)
-    distinct = ["".join(random.choices("abcdefghij", k=9)) for _ in range(50_000)]
+    distinct = ["".join(random.choices("abcdefghij", k=9)) for _ in range(100_000)]
     total, estimate = estimated_bytes([" ".join(distinct)], "gpt2")
-    assert total == 10 * 50_000 - 1
+    assert total == 10 * 100_000 - 1
     assert estimate == pytest.approx(total, rel=0.15)  # every word is different
-    same = " ".join(distinct[i] for i in random.choices(range(500), k=50_000))
+    same = " ".join(distinct[i] for i in random.choices(range(500), k=100_000))
     assert estimated_bytes([same], "gpt2")[1] < 8_000  # 500 words of 10 bytes
     by_part = [same[start : start + 1000] for start in range(0, len(same), 1000)]
     assert estimated_bytes(by_part, "gpt2")[0] == len(same)

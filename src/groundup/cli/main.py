@@ -102,11 +102,11 @@ def _add_tokens_report(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         verbs, _TOKENS_REPORT, "how well a tokenizer fits each language and source, beside others"
     )
     report.add_argument("path", metavar="RUN", type=Path, help="tokens run, or its recipe")
-    files = {"nargs": "+", "type": Path, "default": []}
-    report.add_argument(
-        "--text", metavar="FILE", help=".txt, or .jsonl with `text` and `language`", **files
-    )
-    report.add_argument("--against", metavar="PATH", help="tokenizer.json of others", **files)
+    for flag, name, says in (
+        ("--text", "FILE", "more texts: .txt, or .jsonl with `text` and `language`, also .zst"),
+        ("--against", "PATH", "tokenizer.json of others to compare with"),
+    ):
+        report.add_argument(flag, metavar=name, nargs="+", type=Path, default=[], help=says)
     report.add_argument("--json", action="store_true", help="every number, for programs")
 
 

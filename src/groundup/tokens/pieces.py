@@ -35,7 +35,8 @@ def cutter(pattern: PatternName) -> Callable[[str], list[str]]:
     expression = PATTERNS[pattern]
     # in Rust `\s` is Unicode's White_Space
     expression = expression.replace(r"\s", r"\p{White_Space}").replace(r"\S", r"\P{White_Space}")
-    return regex.compile(expression).findall
+    compiled: regex.Pattern[str] = regex.compile(expression)
+    return compiled.findall
 
 
 def size_of(pieces: Iterable[str]) -> int:
