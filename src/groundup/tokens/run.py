@@ -18,7 +18,7 @@ from groundup.tokens.tokenizer import SPECIAL, Tokenizer
 
 __all__ = ["VERSION", "run"]
 
-VERSION = 1
+VERSION = 2
 
 log = logging.getLogger(__name__)
 
