@@ -29,6 +29,16 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+def test_the_allocator_is_tuned_before_pytorch_is_there():
+    code = (
+        "import sys; from groundup.model import allocator;"
+        "allocator.tune_allocator = lambda: print('tuned', 'torch' in sys.modules);"
+        "from groundup.cli.main import main; main(['lineage', 'nowhere'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == "tuned False"
+
+
 def test_an_unknown_flag_of_a_verb_is_refused(capsys):
     with pytest.raises(SystemExit) as end:
         main(["doctor", "--fast"])

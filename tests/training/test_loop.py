@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from groundup.core.errors import Cancelled, DeviceError, NumericalError
 from groundup.core.interrupt import StopRequest
@@ -9,7 +10,7 @@ from groundup.model.config import ModelConfig
 from groundup.model.transformer import Transformer
 from groundup.training.config import MuonConfig
 from groundup.training.loop import accumulate, train
-from groundup.training.optimizer import build
+from groundup.training.optimizer import build, clip_gradients
 
 
 def small():
@@ -49,6 +50,43 @@ def test_micro_batches_add_up_to_the_gradient_of_the_whole_batch(micro_batch_row
     assert float(loss) == pytest.approx(float(whole.detach()), rel=1e-6)
     for parameter, gradient in zip(model.parameters(), expected, strict=True):
         assert torch.allclose(parameter.grad, gradient, atol=1e-6)  # order of float32 sums
+
+
+class Operations(TorchDispatchMode):
+    """Collects what PyTorch is asked to do: name of the operation, number format of its result."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        first = result[0] if isinstance(result, tuple | list) and result else result
+        self.seen.add((func.overloadpacket.__name__, getattr(first, "dtype", None)))
+        return result
+
+
+@pytest.mark.parametrize("activation", ["gelu", "swiglu"])
+def test_a_step_in_bfloat16_takes_the_fast_paths(activation):
+    # Each is worth 5 to 10% of a step on a CPU: benchmarks/results/train_step.md.
+    shape = ModelConfig(n_layers=1, d_model=16, n_heads=2, context_length=8, vocab_size=32,
+                        activation=activation, position="rope", tied=False)  # fmt: skip
+    model = Transformer(shape, compute_dtype=torch.bfloat16)
+    optimizer = build(model, MuonConfig())
+    batch = batch_of(0)
+    with Operations() as operations:
+        accumulate(model.loss, batch, 6)
+        clip_gradients(optimizer.parameters(), None)
+        optimizer.step()
+    names = {name for name, _ in operations.seen}
+    products = {"mm", "addmm", "bmm", "baddbmm"}
+    in_float32 = {name for name, dtype in operations.seen if dtype == torch.float32}
+    assert products <= names
+    assert not products & in_float32  # every product in the fast format
+    assert not {name for name in names if "scaled_dot_product" in name or "flash" in name}
+    assert "_softmax" in names - in_float32  # probabilities are never kept in float32
+    assert not {"_log_softmax", "nll_loss_forward"} & names
+    assert "_fused_adamw_" in names
 
 
 def test_steps_are_numbered_and_reported_in_order():
