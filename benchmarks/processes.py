@@ -137,7 +137,7 @@ def report(found: dict[int, list[tuple[float, float]]], arguments: argparse.Name
             f"- date: {time.strftime('%Y-%m-%d', time.gmtime())}; torch"
             f" {metadata.version('torch')}; commit {code.get('commit', 'unknown')[:12]}",
             f"- command: `python benchmarks/processes.py --rounds {arguments.rounds} --steps"
-            f" {arguments.steps}`",
+            f" {arguments.steps} --rows {' '.join(map(str, arguments.rows))}`",
             f"- load: 1-minute average {os.getloadavg()[0]:.1f} at the end",
             "",
         ]
