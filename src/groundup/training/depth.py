@@ -21,7 +21,7 @@ WIDTH_PER_LAYER = 64  # nanochat's ratio, commit 92d63d4
 HEAD_WIDTH = 64  # GPT-2's
 MAX_CONTEXT = 2048  # nanochat's
 TOKENS_PER_PARAM = 20  # Hoffmann et al. 2022, arXiv 2203.15556, table 3
-MIN_BATCH_TOKENS = 4096  # below it Muon, whose cost is per step, takes over a tenth of the time
+MIN_BATCH_TOKENS = 4096  # Muon's cost is per step: 5% of the time at N = 2, 9% at half of it
 MEASURED_WIDTH = 128  # where the default learning rates were chosen
 
 # Defaults of `training.config`, chosen at `MEASURED_WIDTH`.
