@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -7,21 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundup.core.errors import CorruptArtifact, DataError, MissingArtifact
-from groundup.tokens.loader import TokenRows, _permutation
+from groundup.tokens.loader import TokenRows
 from groundup.tokens.tokenizer import Tokenizer
 
 END = 256
 PLAIN = Tokenizer([bytes([value]) for value in range(256)])
 
 
-def rows_of(stream, context_length, *, cuts=()):
+def rows_of(stream, context_length, *, cuts=(), n_ids=2**16):
     """Rows over a stream that is divided into shards at `cuts`."""
+    n_bytes_by_id = [*PLAIN.n_bytes_by_id, *[0] * (n_ids - PLAIN.vocab_size)]
     shards = np.split(np.asarray(stream, dtype=np.uint16), sorted(cuts))
     return TokenRows(
         shards,
         context_length=context_length,
         end_id=END,
-        n_bytes_by_id=PLAIN.n_bytes_by_id,
+        n_bytes_by_id=n_bytes_by_id,
         n_bytes=sum(id < 256 for id in stream),
     )
 
@@ -101,10 +103,49 @@ def test_the_order_is_well_mixed():
     assert np.corrcoef(order, np.arange(65_000))[0, 1] == pytest.approx(0, abs=0.02)
 
 
-def test_the_order_is_that_of_the_published_splitmix64():
-    # the first outputs of Vigna's splitmix64.c from seed 0, also in Java's SplittableRandom tests
-    published = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F, 0xF88BB8A8724C81EC]
-    assert _permutation(4, 0).tolist() == np.argsort(published).tolist()
+@settings(deadline=None, max_examples=40)
+@given(
+    n_tokens=st.integers(8, 80),
+    context_length=st.integers(1, 8),
+    world=st.integers(1, 5),
+    step=st.integers(0, 9),
+)
+def test_the_ranks_slices_make_up_the_batch(n_tokens, context_length, world, step):
+    rows, n_rows = rows_of(range(n_tokens), context_length), 7
+    whole = rows.batch(3, step, n_rows)
+    cuts = [rank * n_rows // world for rank in range(world + 1)]
+    parts = [
+        rows.batch(3, step, n_rows, first=first, count=last - first)
+        for first, last in pairwise(cuts)
+    ]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    np.testing.assert_array_equal(rows.batch(3, step, n_rows, first=2), whole[2:])
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    n_tokens=st.integers(8, 60),
+    context_length=st.integers(1, 6),
+    span=st.tuples(st.integers(0, 59), st.integers(1, 20)),
+    before=st.integers(0, 150),
+)
+def test_the_rows_that_show_a_span_are_found(n_tokens, context_length, span, before):
+    rows = rows_of(range(n_tokens), context_length)  # ids that say where they are
+    start, stop = min(span[0], n_tokens - 1), min(sum(span), n_tokens)
+    wanted = set(range(start, stop))
+    expected = []
+    for number in range(before):
+        row = rows.row(5, number)
+        shown = set(row.tolist()) if row[1] else set(row[1:].tolist())  # without the virtual end
+        if shown & wanted:
+            expected.append(number)
+    assert rows.visits(5, start, stop, before=before) == expected
+
+
+def test_an_id_outside_the_vocabulary_is_found_out():
+    rows = rows_of([1, 2, 259, 999, 3, END], 2, n_ids=260)
+    with pytest.raises(CorruptArtifact, match="token id 999 near position 2"):
+        list(rows.all_rows())
 
 
 @pytest.fixture
