@@ -9,6 +9,8 @@ Fields carry marks in their annotation:
 - `INPUT`: a recipe path (relative to the recipe that names it) or a run directory.
 - `DIAL`: one number that stands for many values (`core/dial.py`). The config's `expand` fills in
   those that the recipe does not give, so precedence is: default < dial < recipe < flag.
+- `LATER`: came after results existed; left out of the key while it has its default, so that those
+  results stay valid.
 """
 
 import json
@@ -26,6 +28,7 @@ from groundup.core.errors import ConfigError, DataError
 __all__ = [
     "DIAL",
     "INPUT",
+    "LATER",
     "VOLATILE",
     "Config",
     "StageConfig",
@@ -50,6 +53,7 @@ class Mark:
 VOLATILE = Mark("volatile")
 INPUT = Mark("input")
 DIAL = Mark("dial")
+LATER = Mark("later")
 
 
 class Config(BaseModel):
@@ -179,7 +183,12 @@ def inputs_of(config: Config) -> dict[str, str]:
 def semantic(config: BaseModel) -> dict[str, Any]:
     """The values that decide the result: everything but `VOLATILE` fields and inputs' paths."""
     values: dict[str, Any] = {}
-    hidden = {*marked(type(config), VOLATILE), *marked(type(config), INPUT)}
+    unset = {
+        name
+        for name in marked(type(config), LATER)
+        if getattr(config, name) == type(config).model_fields[name].default
+    }
+    hidden = {*marked(type(config), VOLATILE), *marked(type(config), INPUT), *unset}
     for name in type(config).model_fields:
         if name in hidden:
             continue

@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 from groundup.core.records import DOCUMENT_COLUMNS
 from groundup.tokens.tokenizer import Tokenizer
 
-__all__ = ["Counts", "dtype_for", "read_texts", "write_shard"]
+__all__ = ["INDEX", "Counts", "dtype_for", "read_texts", "write_shard"]
 
 _BATCH_DOCUMENTS = 256  # a few megabytes of text at a time, enough for every thread
-_INDEX = pa.schema(
+INDEX = pa.schema(
     [
         ("id", pa.string()),
         ("url", pa.string()),
@@ -85,7 +85,7 @@ def write_shard(
     dtype = dtype_for(tokenizer.vocab_size)
     counts: dict[str, Counts] = defaultdict(Counts)
     start = 0
-    with ids_file.open("wb") as out, pq.ParquetWriter(index_file, _INDEX) as index:
+    with ids_file.open("wb") as out, pq.ParquetWriter(index_file, INDEX) as index:
         for batch in _batches(documents, list(DOCUMENT_COLUMNS)):
             encoded = tokenizer.encode_batch(batch["text"], workers=workers)
             lengths = []
@@ -98,7 +98,7 @@ def write_shard(
             start = int(starts[-1])
             places = {"start": starts[:-1], "n_tokens": lengths, "n_bytes": sizes}
             page = {name: batch[name] for name in ("id", "url", "source", "offset")}
-            index.write_table(pa.table({**page, **places}, schema=_INDEX))
+            index.write_table(pa.table({**page, **places}, schema=INDEX))
             for language, n_tokens, size in zip(batch["language"], lengths, sizes, strict=True):
                 counts[language].add(Counts(1, n_tokens, size))
     return dict(counts)
