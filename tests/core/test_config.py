@@ -7,6 +7,7 @@ from pydantic import Field
 
 from groundup.core.config import (
     INPUT,
+    LATER,
     VOLATILE,
     Config,
     StageConfig,
@@ -150,6 +151,21 @@ def test_volatile_fields_and_inputs_do_not_decide_the_result():
         "seed": 1,
         "limit": None,
     }
+
+
+class Extended(Example, frozen=True):
+    """The same config after fields were added to it."""
+
+    mixture: Annotated[dict[str, float], LATER] = Field(default={})
+    """By name."""
+    lists: Annotated[tuple[str, ...], LATER] = ()
+    """Files."""
+
+
+def test_a_later_field_is_in_the_key_only_when_it_is_set():
+    assert semantic(Extended()) == semantic(Example())
+    assert semantic(Extended(mixture={"a": 2.0})) == semantic(Example()) | {"mixture": {"a": 2.0}}
+    assert semantic(Extended(lists=("a",))) == semantic(Example()) | {"lists": ["a"]}
 
 
 def test_every_other_field_decides_the_result():

@@ -79,8 +79,8 @@ def write_documents(path: Path, texts: Sequence[str], *, language: str = "en") -
 def new_corpus(new_run: RunMaker) -> Callable[..., Artifact]:
     """Makes a finished corpus run from texts by file name such as `train-00000`."""
 
-    def make(files: dict[str, Sequence[str]]) -> Artifact:
-        run = new_run("corpus")
+    def make(files: dict[str, Sequence[str]], name: str = "run") -> Artifact:
+        run = new_run("corpus", name)
         for name, texts in files.items():
             write_documents(run.path / f"documents/{name}.parquet", texts)
         return run.complete()

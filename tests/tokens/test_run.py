@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from groundup.core.artifact import Artifact, Manifest, RunDir
+from groundup.core.config import inputs_of, semantic, validate
 from groundup.core.errors import ConfigError, CorruptArtifact, DataError
 from groundup.tokens.config import TokensConfig
 from groundup.tokens.loader import TokenRows
@@ -175,3 +176,89 @@ def test_a_changed_corpus_file_is_found_out(new_corpus, new_run):
     path.write_bytes(data)
     with pytest.raises(CorruptArtifact, match="train-00001"):
         run(CONFIG, {"corpus": corpus}, new_run("tokens"))
+
+
+MORE = {
+    "train-00000": [f"Books tell {i} long tales." for i in range(30)],
+    "validation-00000": ["A tale that nobody has told."],
+}
+
+
+def test_several_corpora_have_one_tokenizer_and_shards_apart(new_corpus, new_run):
+    inputs = {"corpora.web": new_corpus(FILES, "web"), "corpora.books": new_corpus(MORE, "books")}
+    config = CONFIG.model_copy(update={"corpus": "", "corpora": {"web": "w", "books": "b"}})
+    out = new_run("tokens")
+    run(config, inputs, out)
+    tokens = out.complete()
+    tokenizer = Tokenizer.load(tokens.file("tokenizer.json"))
+    about = json.loads(tokens.file("tokens.json").read_text())
+    for source, files in (("web", FILES), ("books", MORE)):
+        train = [
+            text for name, texts in files.items() if name.startswith("train") for text in texts
+        ]
+        rows = TokenRows.open(tokens, "train", 16, source=source)
+        ids = np.concatenate([row[1:] for row in rows.all_rows()])
+        assert tokenizer.decode(ids.tolist()) == "".join(f"{text}<|end|>" for text in train)
+        counts = about["sources"][source]
+        assert counts["train_tokens"] == len(ids) == rows.n_tokens
+        assert counts["train_bytes"] == rows.n_bytes == sum(len(t.encode()) for t in train)
+        assert counts["train_documents"] == len(train)
+    # Without a source the run is one stream, in order of name; both splits.
+    everything = TokenRows.open(tokens, "validation", 16)
+    text = tokenizer.decode(np.concatenate([row[1:] for row in everything.all_rows()]).tolist())
+    texts = [*MORE["validation-00000"], *FILES["validation-00000"]]
+    assert text == "".join(f"{text}<|end|>" for text in texts)
+    assert everything.n_bytes == about["validation_bytes"]
+    assert about["train_tokens"] == sum(s["train_tokens"] for s in about["sources"].values())
+    assert everything.names == ["validation/books/00000", "validation/web/00000"]
+
+
+def test_a_run_over_one_corpus_says_nothing_of_sources(new_corpus, new_run):
+    out = new_run("tokens")
+    run(CONFIG, {"corpus": new_corpus(FILES)}, out)
+    assert "sources" not in json.loads((out.path / "tokens.json").read_text())
+
+
+def test_the_tokenizer_of_another_run_is_taken_as_it_is(new_corpus, new_run):
+    first, second = new_run("tokens", "first"), new_run("tokens", "second")
+    run(CONFIG, {"corpus": new_corpus(FILES, "web")}, first)
+    config = TokensConfig(corpus="c.toml", tokenizer="first.toml", workers=1)
+    run(config, {"corpus": new_corpus(MORE, "books"), "tokenizer": first.complete()}, second)
+    same = (first.path / "tokenizer.json").read_bytes()
+    assert (second.path / "tokenizer.json").read_bytes() == same
+    assert second.summary["vocab_size"] == 300
+
+
+def test_a_source_without_documents_is_named(new_corpus, new_run):
+    empty = {"train-00000": [], "validation-00000": ["x"]}
+    inputs = {"corpora.web": new_corpus(FILES, "web"), "corpora.none": new_corpus(empty, "none")}
+    config = CONFIG.model_copy(update={"corpus": "", "corpora": {"web": "w", "none": "n"}})
+    with pytest.raises(DataError, match="source 'none' has no train documents"):
+        run(config, inputs, new_run("tokens"))
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({}, "exactly one of corpus, corpora and tokens, not none"),
+        ({"corpus": "a", "tokens": "b", "opt_out": ["c"]}, "not corpus and tokens"),
+        ({"corpus": "a", "opt_out": ["c"]}, "opt_out and tokens go together"),
+        ({"tokens": "a"}, "opt_out and tokens go together"),
+        ({"corpora": {"Web site": "a"}}, "'Web site' is no name"),
+        ({"corpora": {"../up": "a"}}, "is no name"),
+        ({"corpus": "a", "tokenizer": "b", "vocab_size": 999}, "leave vocab_size out"),
+        ({"tokens": "a", "opt_out": ["c"], "tokenizer": "b"}, "leave tokenizer out"),
+    ],
+)
+def test_a_recipe_that_contradicts_itself_is_refused(values, problem):
+    with pytest.raises(ConfigError, match=problem):
+        validate(TokensConfig, values, source="tokens.toml")
+
+
+def test_sources_are_inputs_by_name_and_old_keys_stay():
+    config = TokensConfig(corpora={"web": "web.toml", "books": "books.toml"})
+    assert inputs_of(config) == {"corpora.web": "web.toml", "corpora.books": "books.toml"}
+    # what the stage's key was made of before there were sources
+    assert semantic(CONFIG) == {
+        "vocab_size": 300, "pattern": "gpt2", "sample_bytes": 2_000_000_000, "seed": 1,
+    }  # fmt: skip

@@ -26,13 +26,26 @@ from groundup.core.errors import ConfigError, MissingArtifact
 from groundup.core.machine import memory_meter
 from groundup.core.manifest import Manifest, read_manifest
 
-__all__ = ["STAGES", "Node", "Stage", "build", "find", "load_graph", "target_recipe", "with_keys"]
+__all__ = [
+    "STAGES",
+    "Node",
+    "Stage",
+    "build",
+    "find",
+    "load_graph",
+    "preview",
+    "target_recipe",
+    "with_keys",
+]
 
 log = logging.getLogger(__name__)
 
 
 class StageModule(Protocol):
-    """What a stage's module offers; `outside(config)` is optional."""
+    """What a stage's module offers; `outside(config)` and `preview(config, inputs)` are optional.
+
+    `preview` prints what can be said before the stage's work, and refuses what cannot go well.
+    """
 
     VERSION: int
 
@@ -274,6 +287,28 @@ def build(graph: Graph) -> dict[str, Artifact]:
             facts,
         )
     return built
+
+
+def preview(graph: Graph) -> None:
+    """What stages say before their work, of those whose inputs are there already.
+
+    Raises:
+        GroundupError: A stage would refuse its work.
+    """
+    for node in graph.values():
+        look = getattr(STAGES[node.stage].load(), "preview", None)
+        sources = {
+            role: graph[source].folder if isinstance(source, str) else source
+            for role, source in node.inputs.items()
+        }
+        if look is None or not all(_is_complete(folder) for folder in sources.values()):
+            continue
+        look(node.config, {role: Artifact.open(folder) for role, folder in sources.items()})
+
+
+def _is_complete(folder: Path) -> bool:
+    manifest = read_manifest(folder)
+    return manifest is not None and manifest.status == "complete"
 
 
 def _short(value: object) -> str:

@@ -12,6 +12,7 @@ from groundup.cli.pipeline import (
     build,
     find,
     load_graph,
+    preview,
     target_recipe,
     with_keys,
 )
@@ -136,6 +137,7 @@ def _build_or_say(graph: Graph, known: argparse.Namespace) -> dict[str, Artifact
     if known.dry_run:
         rows = [(node.name, node.stage, node.action, node.folder) for node in keyed.values()]
         console.table("would do", ("recipe", "stage", "action", "run directory"), rows)
+        preview(keyed)
         last = list(keyed.values())[-1]
         console.say(f"# {last.recipe}, resolved")
         console.say(to_toml(last.stage, last.config).rstrip())

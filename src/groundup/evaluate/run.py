@@ -19,7 +19,7 @@ from groundup.evaluate.config import EvaluateConfig
 from groundup.evaluate.scores import Scorer
 from groundup.evaluate.verdicts import show, verdicts
 from groundup.generate.load import LoadedModel, open_model
-from groundup.tokens.loader import TokenRows
+from groundup.tokens.loader import TokenRows, check_same_tokenizer
 
 __all__ = ["VERSION", "run"]
 
@@ -36,11 +36,15 @@ def run(config: EvaluateConfig, inputs: Mapping[str, Artifact], out: RunDir) -> 
 
     Raises:
         ConfigError: A task has no held-out question.
-        DataError: No question fits into the models' context.
+        DataError: No question fits into the models' context, or `tokens` are not of their
+            vocabulary.
     """
     models = {
         role: open_model(inputs[f"models.{role}"], device=config.device) for role in config.roles
     }
+    if "tokens" in inputs:
+        for role, model in models.items():
+            check_same_tokenizer(inputs["tokens"], model.tokenizer, owner=f"model {role!r}")
     questions, too_long = _questions(config, inputs["examples"], models)
     answers = _ask_all(config, models, questions, out)
     scores = {

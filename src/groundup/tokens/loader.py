@@ -36,7 +36,7 @@ from groundup.core.seeds import derive
 from groundup.tokens.order import Order, epoch_order
 from groundup.tokens.tokenizer import Tokenizer
 
-__all__ = ["Split", "TokenRows", "TrainingRows"]
+__all__ = ["Split", "TokenRows", "TrainingRows", "check_same_tokenizer"]
 
 Split = Literal["train", "validation"]
 
@@ -223,6 +223,27 @@ class TokenRows:
                 hint="`groundup verify` on the tokens run says which file is damaged",
             )
         return ids
+
+
+def check_same_tokenizer(tokens: Artifact, tokenizer: Tokenizer, *, owner: str) -> None:
+    """Refuses to read shards with another tokenizer than they were written with.
+
+    Args:
+        owner: Whose tokenizer it is, for the message.
+
+    Raises:
+        DataError: The ids of the tokens run mean something else to `owner`.
+    """
+    own = Tokenizer.load(tokens.file("tokenizer.json"))
+    if own.vocab_size != tokenizer.vocab_size or any(
+        own.token_bytes(id) != tokenizer.token_bytes(id) for id in range(own.vocab_size)
+    ):
+        raise DataError(
+            f"the token ids of {tokens.path} are of another vocabulary ({own.vocab_size:,} ids) "
+            f"than {owner} ({tokenizer.vocab_size:,} ids)",
+            hint="use a tokens run made with the model's tokenizer: tokenizer = RUN in its recipe",
+            source=str(tokens.path),
+        )
 
 
 def _shard_names(artifact: Artifact, split: str, source: str | None) -> list[str]:

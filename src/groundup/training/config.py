@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from groundup.core.config import DIAL, INPUT, VOLATILE, Config, StageConfig
+from groundup.core.config import DIAL, INPUT, LATER, VOLATILE, Config, StageConfig
 from groundup.model.config import ModelShape
 from groundup.training.depth import MAX_DEPTH, fill
 
@@ -111,6 +111,11 @@ class PretrainConfig(StageConfig, frozen=True):
 
     tokens: Annotated[str, INPUT]
     """Recipe or run directory of the `tokens` stage."""
+    mixture: Annotated[dict[str, Positive], LATER] = Field(default={})
+    """Weight of each source of a tokens run over several `corpora`, of any sum; a source without
+    one is left out. Empty: each source in proportion to its size."""
+    allow_epochs_above_16: Annotated[bool, VOLATILE] = False
+    """Train even if a source is seen more than 16 times; repeats teach little by then."""
     seed: int = 1
     """Root of all randomness: first weights, order of rows, samples."""
     depth: Annotated[Annotated[int, Field(ge=1, le=MAX_DEPTH)] | None, VOLATILE, DIAL] = None

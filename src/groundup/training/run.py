@@ -20,10 +20,11 @@ from groundup.tokens.loader import TokenRows
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training import checkpoint
 from groundup.training.config import PretrainConfig
+from groundup.training.data import TOKENS_DIGEST, check_same_tokens, preview, source_summary
 from groundup.training.publish import publish_model
 from groundup.training.session import Session
 
-__all__ = ["VERSION", "run"]
+__all__ = ["VERSION", "preview", "run"]
 
 log = logging.getLogger(__name__)
 
@@ -36,21 +37,25 @@ def run(config: PretrainConfig, inputs: Mapping[str, Artifact], out: RunDir) -> 
     """Trains a model; called again after a crash, it finishes with the same weights.
 
     Raises:
+        ConfigError: A source is not there, or would be repeated too often.
         DataError: The tokens run has too few tokens.
         DeviceError: The device is not there or too small.
         NumericalError: Training diverged.
-        CorruptArtifact: The last checkpoint is damaged.
+        CorruptArtifact: The last checkpoint is damaged, or the tokens are not those of before.
         Cancelled: A signal came; the state is saved.
     """
     if not (out.path / RESULT).exists():  # else only the tidying was interrupted
         tokens = inputs["tokens"]
         tokenizer = Tokenizer.load(tokens.file("tokenizer.json"))
+        preview(config, inputs)
+        check_same_tokens(tokens, out)
         bar_to_beat = _baselines(config, tokens, tokenizer, out)
         session = Session(config, tokens, tokenizer, out)
         session.train()
         publish_model(out, session.model, tokenizer)
-        out.write_json(RESULT, session.result(bar_to_beat))
+        out.write_json(RESULT, session.result(bar_to_beat) | source_summary(config, tokens))
     checkpoint.drop_all(out, keep=1 if config.keep_optimizer else 0)
+    (out.path / TOKENS_DIGEST).unlink(missing_ok=True)
     out.summary.update(json.loads((out.path / RESULT).read_text(encoding="utf-8")))
     _say_result(out.summary)
 

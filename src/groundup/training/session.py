@@ -22,6 +22,7 @@ from groundup.tokens.loader import TokenRows
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training import checkpoint
 from groundup.training.config import PretrainConfig
+from groundup.training.data import batch_rows, open_rows, rows_seed
 from groundup.training.evaluation import Evaluation
 from groundup.training.loop import LossFn, train
 from groundup.training.meters import Meter
@@ -46,7 +47,7 @@ class Session:
         T = config.model.context_length
         self.config, self.out = config, out
         self.device = device.choose(config.device)
-        self.rows = TokenRows.open(tokens, "train", T)
+        self.rows = open_rows(config, tokens)
         shape = ModelConfig.of(config.model, vocab_size=tokenizer.vocab_size)
         self.model = Transformer(shape, seed=derive(config.seed, "pretrain/init")).to(self.device)
         self.optimizer = build(self.model, config.optimizer)
@@ -81,7 +82,7 @@ class Session:
         """Takes all the steps that are left."""
         config, n_steps = self.config, self.config.n_steps
         self._announce()
-        batch_rows = config.batch_tokens // config.model.context_length
+        n_rows = batch_rows(config)
         with progress("pretrain", n_steps, "steps") as bar, stop_request() as request:
             bar.resume_at(self.first_step)
             reporting = Reporting(
@@ -96,14 +97,14 @@ class Session:
             train(
                 self._loss_fn(),
                 self.optimizer,
-                self._batches(batch_rows),
+                self._batches(n_rows),
                 first_step=self.first_step,
                 n_steps=n_steps,
                 lr_factor=lambda step: lr_factor(step, total_steps=n_steps, config=config.schedule),
                 micro_batch_rows=micro_batch_rows(
                     self.model.config,
                     self.device,
-                    batch_rows=batch_rows,
+                    batch_rows=n_rows,
                     wanted_tokens=config.micro_batch_tokens,
                 ),
                 clip_norm=config.optimizer.clip_norm,
@@ -135,11 +136,9 @@ class Session:
         compiled: LossFn = torch.compile(self.model.loss)
         return compiled
 
-    def _batches(self, batch_rows: int) -> Callable[[int], Tensor]:
-        seed = derive(self.config.seed, "pretrain/rows")
-        return lambda step: torch.from_numpy(self.rows.batch(seed, step, batch_rows)).to(
-            self.device
-        )
+    def _batches(self, n_rows: int) -> Callable[[int], Tensor]:
+        seed = rows_seed(self.config)
+        return lambda step: torch.from_numpy(self.rows.batch(seed, step, n_rows)).to(self.device)
 
     def _position(self) -> dict[str, Any]:
         """What a checkpoint keeps beside weights and optimizer."""
