@@ -69,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
         ("verify", "rehash a run and all it was made from"),
     ):
         _verb(verbs, verb, says).add_argument("path", metavar="RUN", type=Path)
+    _add_trace(verbs)
     _verb(verbs, "doctor", "versions, cores, memory, disk, device, and what will be used")
     docs = _verb(verbs, "docs", "write the reference of all settings")
     docs.add_argument("--to", type=Path, default=Path("docs/settings.md"))
@@ -143,6 +144,18 @@ def _add_serve(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     serve.add_argument("--data-dir", type=Path, default=Path("data"), help="keys and server state")
     serve.add_argument("--no-auth", action="store_true", help="no key needed; loopback only")
     serve.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+
+
+def _add_trace(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    says = "from a training row to its documents, or from a document to the models that saw it"
+    trace = _verb(verbs, "trace", says)
+    trace.add_argument(
+        "path", metavar="RUN", type=Path, nargs="?", help="a pretrain run (default: all in --runs)"
+    )
+    trace.add_argument("--step", type=int, help="as in metrics.jsonl: the first step is 1")
+    trace.add_argument("--row", type=int, help="row of that step's whole batch, from 0")
+    trace.add_argument("--url", help="a document's URL, or its id")
+    trace.add_argument("--json", action="store_true", help="print JSON")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -47,6 +47,7 @@ def call(known: argparse.Namespace, rest: Sequence[str]) -> None:
         "scale": scale,
         "lineage": lineage,
         "verify": verify,
+        "trace": trace,
         "doctor": doctor,
         "docs": docs,
     }
@@ -254,6 +255,27 @@ def _ancestors(artifact: Artifact) -> list[Artifact]:
                 found[parent.path.resolve()] = parent
                 todo.append(parent)
     return list(found.values())
+
+
+def trace(known: argparse.Namespace, _rest: Sequence[str]) -> None:
+    """Prints which documents a training row shows, or which rows show a document.
+
+    Raises:
+        ConfigError: Neither a row nor a document is named, or both.
+    """
+    from groundup.cli.trace import show_document, show_row
+
+    one_row = known.path is not None and known.step is not None and known.row is not None
+    if one_row == (known.url is not None) or (known.step is None) != (known.row is None):
+        raise ConfigError(
+            "say which row, or which document",
+            hint="groundup trace RUN --step 100 --row 0, or groundup trace --url URL",
+        )
+    if known.url is not None:
+        show_document(known.url, known.path, known.runs, as_json=known.json)
+    else:
+        artifact = find(known.path, known.runs, stages=("pretrain",))
+        show_row(artifact, step=known.step, row=known.row, as_json=known.json)
 
 
 def doctor(known: argparse.Namespace, _rest: Sequence[str]) -> None:

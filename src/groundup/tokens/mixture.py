@@ -16,7 +16,7 @@ from groundup.core.seeds import derive
 from groundup.tokens.interleave import Interleave
 from groundup.tokens.loader import TokenRows, TrainingRows
 
-__all__ = ["MixedRows", "open_training_rows", "sources_of"]
+__all__ = ["MixedRows", "check_sources", "open_training_rows", "source_seed"]
 
 
 class MixedRows:

@@ -22,7 +22,7 @@ from groundup.tokens.loader import TokenRows
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training import checkpoint
 from groundup.training.config import PretrainConfig
-from groundup.training.data import batch_rows, open_rows, rows_seed
+from groundup.training.data import open_rows
 from groundup.training.evaluation import Evaluation
 from groundup.training.loop import LossFn, train
 from groundup.training.meters import Meter
@@ -82,7 +82,7 @@ class Session:
         """Takes all the steps that are left."""
         config, n_steps = self.config, self.config.n_steps
         self._announce()
-        n_rows = batch_rows(config)
+        batch_rows = config.batch_tokens // config.model.context_length
         with progress("pretrain", n_steps, "steps") as bar, stop_request() as request:
             bar.resume_at(self.first_step)
             reporting = Reporting(
@@ -97,14 +97,14 @@ class Session:
             train(
                 self._loss_fn(),
                 self.optimizer,
-                self._batches(n_rows),
+                self._batches(batch_rows),
                 first_step=self.first_step,
                 n_steps=n_steps,
                 lr_factor=lambda step: lr_factor(step, total_steps=n_steps, config=config.schedule),
                 micro_batch_rows=micro_batch_rows(
                     self.model.config,
                     self.device,
-                    batch_rows=n_rows,
+                    batch_rows=batch_rows,
                     wanted_tokens=config.micro_batch_tokens,
                 ),
                 clip_norm=config.optimizer.clip_norm,
@@ -136,9 +136,11 @@ class Session:
         compiled: LossFn = torch.compile(self.model.loss)
         return compiled
 
-    def _batches(self, n_rows: int) -> Callable[[int], Tensor]:
-        seed = rows_seed(self.config)
-        return lambda step: torch.from_numpy(self.rows.batch(seed, step, n_rows)).to(self.device)
+    def _batches(self, batch_rows: int) -> Callable[[int], Tensor]:
+        seed = derive(self.config.seed, "pretrain/rows")
+        return lambda step: torch.from_numpy(self.rows.batch(seed, step, batch_rows)).to(
+            self.device
+        )
 
     def _position(self) -> dict[str, Any]:
         """What a checkpoint keeps beside weights and optimizer."""
