@@ -3,12 +3,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from groundup.core.artifact import Artifact, Manifest, Output
 from groundup.core.errors import CorruptArtifact, DataError, MissingArtifact
-from groundup.tokens.loader import TokenRows
+from groundup.tokens.loader import TokenRows, check_same_tokenizer
 from groundup.tokens.tokenizer import Tokenizer
 
 END = 256
@@ -209,3 +211,54 @@ def test_a_cut_shard_is_an_error(new_tokens):
     Path(tokens.path / "train/00002.bin").write_bytes(b"\0\0")
     with pytest.raises(CorruptArtifact, match="00002"):
         TokenRows.open(tokens, "train", 2)
+
+
+def test_shards_of_another_vocabulary_are_refused(new_tokens):
+    tokens = new_tokens([1, 2, END], [1, END])
+    check_same_tokenizer(tokens, PLAIN, owner="the model")
+    bytes_only = [bytes([value]) for value in range(256)]
+    for other in (Tokenizer([*bytes_only, b"th"]), Tokenizer([*bytes_only, b"he"])):
+        with pytest.raises(DataError, match=r"260 ids\) than the model \(261 ids\)") as caught:
+            check_same_tokenizer(tokens, other, owner="the model")
+        assert "tokenizer = RUN" in caught.value.hint
+
+
+def test_vocabularies_of_one_size_are_told_apart(new_run):
+    bytes_only = [bytes([value]) for value in range(256)]
+    run = new_run("tokens")
+    Tokenizer([*bytes_only, b"th"]).save(run.file("tokenizer.json"))
+    tokens = run.complete()
+    with pytest.raises(DataError, match="another vocabulary"):
+        check_same_tokenizer(tokens, Tokenizer([*bytes_only, b"he"]), owner="the model")
+
+
+def test_gigabytes_of_shards_open_without_being_read(tmp_path):
+    n_tokens, width = 2_000_000_000, 64  # in two sparse files of 4 GB, which take no disk
+    PLAIN.save(tmp_path / "tokenizer.json")
+    about = {"dtype": "uint16", "train_bytes": n_tokens}
+    (tmp_path / "tokens.json").write_text(json.dumps(about))
+    (tmp_path / "train").mkdir()
+    for number in range(2):
+        with (tmp_path / f"train/{number:05d}.bin").open("wb") as file:
+            file.truncate(n_tokens)
+    outputs = [
+        Output(
+            path=path.relative_to(tmp_path).as_posix(), size_bytes=path.stat().st_size, sha256=""
+        )
+        for path in tmp_path.rglob("*.*")
+    ]
+    manifest = Manifest(stage="tokens", stage_version=1, name="t", key="k", outputs=outputs)
+    before = psutil.Process().memory_info().rss
+    rows = TokenRows.open(Artifact(tmp_path, manifest), "train", width)
+    assert (rows.n_tokens, rows.n_rows) == (n_tokens, n_tokens // width)
+    places = [rows.place(3, 10**7 + row) for row in range(32)]
+    assert min(places) < n_tokens / 4
+    assert max(places) > n_tokens * 3 / 4
+    for row, place in enumerate(places):
+        shard, offset = divmod(place, n_tokens // 2)
+        with (tmp_path / f"train/{shard:05d}.bin").open("r+b") as file:
+            file.seek(2 * offset)
+            file.write(bytes([row + 1, 0]))
+    batch = rows.batch(3, 10**7 // 32, 32)
+    assert batch[:, 1].tolist() == list(range(1, 33))
+    assert psutil.Process().memory_info().rss - before < 32 * 2**20

@@ -259,6 +259,4 @@ def test_sources_are_inputs_by_name_and_old_keys_stay():
     config = TokensConfig(corpora={"web": "web.toml", "books": "books.toml"})
     assert inputs_of(config) == {"corpora.web": "web.toml", "corpora.books": "books.toml"}
     # what the stage's key was made of before there were sources
-    assert semantic(CONFIG) == {
-        "vocab_size": 300, "pattern": "gpt2", "sample_bytes": 2_000_000_000, "seed": 1,
-    }  # fmt: skip
+    assert set(semantic(CONFIG)) == {"vocab_size", "special", "pattern", "sample_bytes", "seed"}

@@ -41,6 +41,28 @@ def tokens(tmp_path_factory) -> Artifact:
 
 
 @pytest.fixture(scope="session")
+def mixed_tokens(tmp_path_factory) -> Artifact:
+    """A tokens run over two corpora: `letters` has 4,000 tokens of lower case, `digits` 1,000."""
+    folder = tmp_path_factory.mktemp("runs") / "mixed"
+    out = RunDir(folder, Manifest(stage="tokens", stage_version=1, name="m", key="2" * 12), "")
+    tokenizer = Tokenizer([bytes([value]) for value in range(256)])
+    tokenizer.save(out.file("tokenizer.json"))
+    about = {"dtype": "uint16", "vocab_size": tokenizer.vocab_size, "sources": {}}
+    for split, scale in [("train", 1), ("validation", 10)]:
+        for name, alphabet, size in [("digits", "0123456789", 1000), ("letters", "abcd efg", 4000)]:
+            text = "".join(random.Random(name).choices(alphabet, k=size // scale - 1))
+            ids = np.array([*tokenizer.encode(text), tokenizer.end_id], dtype="<u2")
+            out.file(f"{split}/{name}/00000.bin").write_bytes(ids.tobytes())
+            counts = about["sources"].setdefault(name, {})
+            counts |= {f"{split}_tokens": len(ids), f"{split}_bytes": len(text)}
+        for unit in ("tokens", "bytes"):
+            parts = about["sources"].values()
+            about[f"{split}_{unit}"] = sum(part[f"{split}_{unit}"] for part in parts)
+    out.file("tokens.json").write_text(json.dumps(about))
+    return out.complete()
+
+
+@pytest.fixture(scope="session")
 def config() -> PretrainConfig:
     """Twenty steps of a very small model."""
     values = {
