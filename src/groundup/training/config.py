@@ -14,6 +14,7 @@ __all__ = [
     "MuonConfig",
     "OptimizerConfig",
     "PretrainConfig",
+    "SafetyConfig",
     "SamplesConfig",
     "ScheduleConfig",
 ]
@@ -106,6 +107,21 @@ class SamplesConfig(Config, frozen=True):
     """Samples from that many likeliest tokens only."""
 
 
+class SafetyConfig(Config, frozen=True):
+    """When a step must not count, and how often that may be helped; see `training/guard.py`."""
+
+    max_interventions: Annotated[int, Field(ge=0)] = 3
+    """Most times that a batch is left out or steps are undone; then the run ends. 0 is off."""
+    spike_deviations: Positive = 6.0
+    """Robust standard deviations above the median from which a loss is too high (OLMo 2's)."""
+    spike_steps: Count = 5
+    """Steps in a row with too high a loss that make a spike; fewer pass by themselves."""
+    window_steps: Annotated[int, Field(ge=8)] = 128
+    """Steps whose losses say what is normal (OLMo 2's); no spike is seen before so many."""
+    snapshot_every_steps: Count = 100
+    """Steps between the states to go back to; the two last are kept (PaLM goes back about 100)."""
+
+
 class PretrainConfig(StageConfig, frozen=True):
     """Trains a Transformer from random weights on token shards."""
 
@@ -133,6 +149,8 @@ class PretrainConfig(StageConfig, frozen=True):
     """How gradients change weights."""
     schedule: ScheduleConfig = ScheduleConfig()
     """How the learning rate moves."""
+    safety: SafetyConfig = SafetyConfig()
+    """What is done when the loss explodes."""
     evaluation_every_steps: Count = 200
     """Steps between measurements on the validation split; the end is always measured."""
     evaluation_tokens: Count | None = 32_768
