@@ -1,13 +1,30 @@
-"""How many rows are held at once."""
+"""How many rows are held at once, and what is said when none fits."""
 
 import pytest
 import torch
 
-from groundup.model.config import ModelConfig
-from groundup.training.microbatch import CPU_TOKENS, micro_batch_rows
+from groundup.core.errors import ResourceError
+from groundup.training.memory import StepMemory
+from groundup.training.microbatch import CPU_TOKENS, choose_rows, confirm, free_bytes
 
-SHAPE = ModelConfig(n_layers=2, d_model=64, n_heads=2, context_length=256, vocab_size=512)
-CPU = torch.device("cpu")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+MIB = 2**20
+
+
+def memory_of(rows):
+    """100 MiB that are always there and 10 MiB for each row."""
+    return StepMemory(weights=25 * MIB, gradients=25 * MIB, optimizer=50 * MIB, working=10 * MIB * rows)  # fmt: skip
+
+
+def choose(free, *, device=CPU, batch_rows=64, wanted_tokens=None, context_length=256):
+    return choose_rows(
+        memory_of,
+        device=device,
+        context_length=context_length,
+        batch_rows=batch_rows,
+        wanted_tokens=wanted_tokens,
+        free=free * MIB,
+    )
 
 
 @pytest.mark.parametrize(
@@ -20,12 +37,66 @@ CPU = torch.device("cpu")
     ],
 )
 def test_rows_by_hand(batch_rows, wanted_tokens, rows):
-    found = micro_batch_rows(SHAPE, CPU, batch_rows=batch_rows, wanted_tokens=wanted_tokens)
-    assert found == rows
+    assert choose(1000, batch_rows=batch_rows, wanted_tokens=wanted_tokens).rows == rows
 
 
-def test_on_a_gpu_free_memory_decides(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2**30, 2**34))
-    rows = micro_batch_rows(SHAPE, torch.device("cuda"), batch_rows=10**6, wanted_tokens=None)
-    # 0.6 GiB over 2 * 64 * 64 + 512 * 8 = 12288 bytes a token, 256 tokens a row
-    assert rows == int(0.6 * 2**30 / 12288) // 256
+@pytest.mark.parametrize(
+    ("free", "rows"),
+    [
+        (289, 16),  # 90% of 289 is 260.1, and 16 rows take 260
+        (288, 8),
+        (200, 8),
+        (199, 4),
+        (123, 1),
+    ],
+)
+def test_on_a_processor_the_usual_size_is_halved_until_it_fits(free, rows):
+    assert choose(free).rows == rows
+
+
+@pytest.mark.parametrize(("free", "rows"), [(10_000, 60), (500, 30), (400, 15), (250, 6), (160, 3)])
+def test_on_a_gpu_rows_divide_the_batch(free, rows):
+    assert choose(free, device=CUDA, batch_rows=60).rows == rows
+
+
+def test_a_refusal_shows_the_sum():
+    gib = StepMemory(weights=59 * 2**30 // 10, gradients=59 * 2**30 // 10, optimizer=118 * 2**30 // 10, working=4 * 2**30 // 10)  # fmt: skip
+    with pytest.raises(ResourceError) as caught:
+        choose_rows(
+            lambda rows: gib,
+            device=CPU,
+            context_length=1024,
+            batch_rows=8,
+            wanted_tokens=None,
+            free=221 * 2**30 // 10,
+        )
+    assert caught.value.message == (
+        "training does not fit in memory: weights 5.90 + gradients 5.90 + optimizer state 11.8"
+        " + activations of one row 0.40 = 24.0 GiB > 22.1 GiB free"
+    )
+    assert "smaller model" in caught.value.hint
+
+
+def test_what_the_recipe_asks_for_is_refused_rather_than_changed():
+    with pytest.raises(ResourceError) as caught:
+        choose(150, wanted_tokens=4096)
+    assert "activations of 16 rows" in caught.value.message
+    assert "micro_batch_tokens = 256" in caught.value.hint
+
+
+def test_a_device_that_runs_out_gets_fewer_rows():
+    tried = []
+
+    def try_rows(rows):
+        tried.append(rows)
+        if rows > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    assert confirm(60, 60, try_rows) == 3
+    assert tried == [60, 30, 15, 6, 3]
+    with pytest.raises(ResourceError, match="one row"):
+        confirm(2, 2, lambda rows: try_rows(6))
+
+
+def test_free_memory_of_a_processor_is_the_machines():
+    assert free_bytes(CPU) > 0

@@ -4,13 +4,20 @@ import os
 import platform
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
-__all__ = ["MemoryMeter", "cores", "describe_hardware", "disk_free_bytes", "memory_meter"]
+__all__ = [
+    "MemoryMeter",
+    "cores",
+    "describe_hardware",
+    "disk_free_bytes",
+    "memory_free_bytes",
+    "memory_meter",
+]
 
 
 def cores() -> int:
@@ -25,6 +32,60 @@ def disk_free_bytes(path: Path) -> int:
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free
+
+
+def memory_free_bytes() -> int:
+    """Memory that this process may still take: free on the machine, and within its cgroup's limit.
+
+    Pages of files that can be dropped count as free on both sides.
+    """
+    groups = Path("/proc/self/cgroup")
+    lines = groups.read_text(encoding="utf-8").splitlines() if groups.exists() else []
+    limits = _cgroup_free_bytes(lines, Path("/sys/fs/cgroup"))
+    return max(0, min([int(psutil.virtual_memory().available), *limits]))
+
+
+# Version to file names: limit, use, and in `memory.stat` the file pages that can be dropped.
+_CGROUP_FILES = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    2: ("memory.max", "memory.current", "inactive_file"),
+}
+
+
+def _cgroup_free_bytes(lines: Iterable[str], root: Path) -> Iterator[int]:
+    """What is left under every limit that holds for a process.
+
+    Source: Linux kernel, admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
+
+    Args:
+        lines: `/proc/self/cgroup`: `id:controllers:path`, no controllers in version 2.
+        root: Where cgroups are mounted.
+    """
+    for line in lines:
+        _, controllers, inside = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        mount, version = (root / "memory", 1) if controllers else (root, 2)
+        folder = mount / inside.strip("/")
+        while folder.is_relative_to(mount):  # the limit of every parent holds too
+            free = _free_in(folder, *_CGROUP_FILES[version])
+            if free is not None:
+                yield free
+            folder = folder.parent
+
+
+def _free_in(folder: Path, limit_file: str, use_file: str, droppable: str) -> int | None:
+    """Bytes left under one cgroup's limit; None when it has none or does not say."""
+    try:
+        limit = (folder / limit_file).read_text(encoding="utf-8").strip()
+        used = int((folder / use_file).read_text(encoding="utf-8"))
+        stat = (folder / "memory.stat").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    if limit == "max":
+        return None
+    facts = dict(line.split() for line in stat.splitlines() if line)
+    return int(limit) - used + int(facts.get(droppable, 0))
 
 
 def describe_hardware() -> dict[str, str]:

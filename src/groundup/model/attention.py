@@ -17,7 +17,7 @@ from groundup.model.config import ModelShape
 from groundup.model.layers import Linear, RMSNorm
 from groundup.model.rope import Rotation, no_rotation, rotate
 
-__all__ = ["Attention", "Frame", "attend"]
+__all__ = ["Attention", "Frame", "attend", "forget_masks"]
 
 # Above this many keys PyTorch's fused kernel beats a plain product on a CPU in bfloat16
 # (forward and backward, 6 heads of 64, one Zen4 core: 11.7 against 25.0 ms at 256 keys, 141 against
@@ -111,6 +111,11 @@ def attend(q_BHTC: Tensor, k_BKSC: Tensor, v_BKSC: Tensor, bias: Tensor) -> Tens
 def _causal_bias(T: int, dtype: torch.dtype) -> Tensor:
     """(T, T): 0 on and below the diagonal, hidden above."""
     return torch.full((T, T), HIDDEN, dtype=dtype).triu_(1)
+
+
+def forget_masks() -> None:
+    """Drops the masks that are kept; around passes over tensors without data, which leave theirs."""
+    _causal_bias.cache_clear()
 
 
 def _attend_plainly(q_BHTC: Tensor, k_BKSC: Tensor, v_BKSC: Tensor, bias: Tensor) -> Tensor:
