@@ -8,7 +8,8 @@ from groundup.core.errors import Cancelled, DeviceError, NumericalError
 from groundup.core.interrupt import StopRequest
 from groundup.model.config import ModelConfig
 from groundup.model.transformer import Transformer
-from groundup.training.config import MuonConfig
+from groundup.training.config import MuonConfig, SafetyConfig
+from groundup.training.guard import Guard
 from groundup.training.loop import accumulate, train
 from groundup.training.optimizer import build, clip_gradients
 
@@ -22,17 +23,22 @@ def batch_of(step):
     return torch.randint(0, 32, (6, 9), generator=torch.Generator().manual_seed(step))
 
 
-def run(model, loss_fn, hooks=(), *, steps=(0, 4), save=lambda step: None, request=None):
+def run(
+    model, loss_fn, hooks=(), *, steps=(0, 4), save=lambda step: None, request=None, interventions=0
+):
     optimizer = build(model, MuonConfig())
+    guard = Guard(SafetyConfig(max_interventions=interventions))
     train(
         loss_fn,
         optimizer,
-        batch_of,
+        lambda step: batch_of(guard.order.batch_of(step)),
         first_step=steps[0],
         n_steps=steps[1],
         lr_factor=lambda step: 1 - step / 10,
         micro_batch_rows=4,
         clip_norm=None,
+        guard=guard,
+        recover=guard.skip,
         hooks=hooks,
         save=save,
         request=StopRequest() if request is None else request,
@@ -94,10 +100,10 @@ def test_steps_are_numbered_and_reported_in_order():
     run(model, model.loss, [seen.append], steps=(2, 5))
     assert [step.number for step in seen] == [3, 4, 5]
     assert [step.lr_factor for step in seen] == pytest.approx([0.8, 0.7, 0.6])
-    assert all(step.tokens == 48 and step.seconds > 0 and step.gradient_norm > 0 for step in seen)
+    assert all(step.tokens == 48 and step.seconds > 0 and step.norm > 0 for step in seen)
     first = batch_of(2)
     expected = small().loss(first[:, :-1], first[:, 1:])
-    assert seen[0].loss_nats == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert float(seen[0].loss) == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -129,6 +135,31 @@ def test_a_gradient_that_is_not_finite_stops_too():
 
     with pytest.raises(NumericalError, match=r"gradient_norm is (nan|inf) at step 0"):
         run(model, loss_fn)
+
+
+def test_a_bad_batch_is_left_out_and_the_step_taken_with_the_next():
+    model, seen, taken = small(), [], []
+
+    def loss_fn(ids, targets):
+        taken.append(ids)
+        bad = torch.equal(ids[:1], batch_of(1)[:1, :-1])
+        return model.loss(ids, targets) * (float("nan") if bad else 1.0)
+
+    run(model, loss_fn, [seen.append], steps=(0, 3), interventions=1)
+    assert [step.number for step in seen] == [1, 2, 3]
+    first_rows = [ids[0] for ids in taken if len(ids) == 4]
+    assert all(
+        torch.equal(row, batch_of(batch)[0, :-1])
+        for row, batch in zip(first_rows, (0, 1, 2, 3), strict=True)
+    )
+    expected = small()
+    optimizer = build(expected, MuonConfig())
+    for step, batch in enumerate((0, 2, 3)):
+        accumulate(expected.loss, batch_of(batch), 4)
+        optimizer.step(1 - step / 10)
+        optimizer.zero_grad()
+    for parameter, wanted in zip(model.parameters(), expected.parameters(), strict=True):
+        assert torch.equal(parameter, wanted)
 
 
 def test_a_stop_request_saves_after_the_running_step_and_cancels():

@@ -1,13 +1,15 @@
 """Speed and loss as the progress bar and the metrics report them."""
 
 import pytest
+import torch
 
 from groundup.training.loop import Step
 from groundup.training.meters import RECENT_STEPS, Meter
 
 
 def step_of(seconds, loss_nats=2.0, tokens=100):
-    return Step(1, tokens, loss_nats, gradient_norm=1.0, lr_factor=1.0, seconds=seconds)
+    loss, norm = torch.tensor(loss_nats), torch.tensor(1.0)
+    return Step(1, tokens, loss, norm, lr_factor=1.0, seconds=seconds)
 
 
 def test_recent_speed_forgets_a_slow_start_and_the_whole_does_not():
@@ -39,3 +41,13 @@ def test_a_resumed_meter_reports_what_an_uninterrupted_one_does():
     assert resumed.take_loss() == whole.take_loss() == 3.0
     assert (resumed.tokens, resumed.seconds) == (200, 4.0)
     assert resumed.tokens_per_s == whole.tokens_per_s
+
+
+def test_steps_that_are_undone_keep_their_time():
+    meter = Meter(flops_per_token=1.0, limit_flops=1.0)
+    meter.add(step_of(1.0, 5.0))
+    before = meter.state()
+    meter.add(step_of(3.0, 9.0))
+    meter.go_back(before)
+    assert (meter.tokens, meter.seconds) == (100, 4.0)
+    assert meter.take_loss() == 5.0

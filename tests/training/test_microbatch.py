@@ -13,7 +13,7 @@ MIB = 2**20
 
 def memory_of(rows):
     """100 MiB that are always there and 10 MiB for each row."""
-    return StepMemory(weights=25 * MIB, gradients=25 * MIB, optimizer=50 * MIB, working=10 * MIB * rows)  # fmt: skip
+    return StepMemory(25 * MIB, 25 * MIB, 50 * MIB, 10 * MIB * rows)
 
 
 def choose(free, *, device=CPU, batch_rows=64, wanted_tokens=None, context_length=256):
@@ -60,10 +60,10 @@ def test_on_a_gpu_rows_divide_the_batch(free, rows):
 
 
 def test_a_refusal_shows_the_sum():
-    gib = StepMemory(weights=59 * 2**30 // 10, gradients=59 * 2**30 // 10, optimizer=118 * 2**30 // 10, working=4 * 2**30 // 10)  # fmt: skip
+    tenths = [size * 2**30 // 10 for size in (59, 59, 118, 4)]
     with pytest.raises(ResourceError) as caught:
         choose_rows(
-            lambda rows: gib,
+            lambda rows: StepMemory(*tenths),
             device=CPU,
             context_length=1024,
             batch_rows=8,

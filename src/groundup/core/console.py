@@ -72,6 +72,13 @@ class Bar:
         if self._bar is not None:
             self._bar.update(self._task, completed=done)
 
+    def go_back_to(self, done: int) -> None:
+        """Says that items after `done` have to be finished again."""
+        self._done = done
+        self._resumed = min(self._resumed, done)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done)
+
     def update(self, advance: int = 1, info: str = "") -> None:
         """Counts finished items; `info` is shown beside the bar, such as a loss."""
         self._done += advance

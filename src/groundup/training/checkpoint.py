@@ -18,7 +18,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from groundup.core.artifact import RunDir, digest_file
 from groundup.core.errors import CorruptArtifact
 from groundup.training.optimizer import GroupedOptimizer
 
-__all__ = ["Checkpoint", "drop_all", "load_latest", "save"]
+__all__ = ["Checkpoint", "drop_after", "drop_all", "load", "load_latest", "save", "steps"]
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +65,9 @@ def save(
     state: Mapping[str, Any] | None = None,
     *,
     keep: int = 2,
+    keep_steps: Collection[int] = (),
 ) -> Path:
-    """Publishes `checkpoints/step_NNNNNN` and removes all but the last `keep`.
+    """Publishes `checkpoints/step_NNNNNN` and removes all but the last `keep` and `keep_steps`.
 
     Args:
         step: Optimizer steps taken so far.
@@ -75,7 +76,7 @@ def save(
     Returns:
         The folder.
     """
-    name = f"{FOLDER}/step_{step:06d}"
+    name = f"{FOLDER}/{_name(step)}"
     with out.publish(name) as partial:
         partial.mkdir(parents=True)
         save_file(_cpu(_weights(model)), partial / _MODEL)
@@ -88,7 +89,8 @@ def save(
         }
         (partial / _STATE).write_text(json.dumps(content, indent=1), encoding="utf-8")
     for old in _folders(out)[:-keep]:
-        _remove(old)
+        if old.name not in map(_name, keep_steps):
+            _remove(old)
     return out.path / name
 
 
@@ -98,10 +100,17 @@ def load_latest(out: RunDir, model: nn.Module, optimizer: GroupedOptimizer) -> C
     Raises:
         CorruptArtifact: A file of it is missing, unreadable, or not the one that was written.
     """
-    folders = _folders(out)
-    if not folders:
-        return None
-    path = folders[-1]
+    found = steps(out)
+    return load(out, found[-1], model, optimizer) if found else None
+
+
+def load(out: RunDir, step: int, model: nn.Module, optimizer: GroupedOptimizer) -> Checkpoint:
+    """Puts the weights and optimizer state of one checkpoint in place.
+
+    Raises:
+        CorruptArtifact: A file of it is missing, unreadable, or not the one that was written.
+    """
+    path = out.path / FOLDER / _name(step)
     content = _read_state(path)
     for file, digest in content["sha256"].items():
         if not (path / file).is_file() or digest_file(path / file) != digest:
@@ -112,8 +121,22 @@ def load_latest(out: RunDir, model: nn.Module, optimizer: GroupedOptimizer) -> C
         raise _corrupt(path, "cannot be read") from error
     _put(_weights(model), weights, path)
     optimizer.load_tensors(moments)
-    log.info("resuming after step %d (%s)", content["step"], path)
+    log.info("going on after step %d (%s)", content["step"], path)
     return Checkpoint(step=int(content["step"]), state=dict(content["state"]), path=path)
+
+
+def steps(out: RunDir) -> list[int]:
+    """Steps of the checkpoints that are there, in order."""
+    return [int(path.name.removeprefix("step_")) for path in _folders(out)]
+
+
+def drop_after(out: RunDir, step: int) -> None:
+    """Removes the checkpoints of steps that are undone, the last one first.
+
+    Killed in between, the run goes on from one of them and comes to undo the same steps.
+    """
+    for later in reversed([found for found in steps(out) if found > step]):
+        _remove(out.path / FOLDER / _name(later))
 
 
 def drop_all(out: RunDir, *, keep: int = 0) -> None:
@@ -162,6 +185,10 @@ def _corrupt(path: Path, reason: str) -> CorruptArtifact:
         hint=f"`rm -r {folder}` and run the same command again: it goes on from the checkpoint "
         "before, or from the start when there is none",
     )
+
+
+def _name(step: int) -> str:
+    return f"step_{step:06d}"
 
 
 def _folders(out: RunDir) -> list[Path]:

@@ -31,7 +31,7 @@ from groundup.core.errors import NumericalError
 from groundup.training.batch_order import BatchOrder
 from groundup.training.config import SafetyConfig
 
-__all__ = ["Guard", "Trouble"]
+__all__ = ["Guard", "Trouble", "exhausted"]
 
 GAUSSIAN = 1.4826  # standard deviation of a normal distribution with median absolute deviation 1
 LEAST_EXCESS_NATS = 0.1  # a run that repeats little data has next to no deviation: no spike then
@@ -126,7 +126,8 @@ class Guard:
 
     def _limit(self) -> float:
         """Highest loss that is no sign of trouble; infinite until the window is full."""
-        if len(self._window) < self._config.window_steps:
+        full = len(self._window) == self._config.window_steps
+        if not full or self._config.max_interventions == 0:
             return math.inf
         middle = statistics.median(self._window)
         spread = statistics.median(abs(loss - middle) for loss in self._window)

@@ -4,7 +4,6 @@ Letters: B rows of one step, T position. A batch is (B, T + 1): T inputs, and as
 shifted by one.
 """
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from groundup.core.errors import DeviceError, NumericalError
+from groundup.core.errors import DeviceError
 from groundup.core.interrupt import StopRequest
+from groundup.training.guard import Guard, Trouble
 from groundup.training.optimizer import GroupedOptimizer, clip_gradients
 
 __all__ = ["LossFn", "Step", "accumulate", "train"]
@@ -28,16 +28,18 @@ class Step:
     Attributes:
         number: Steps taken so far, this one included.
         tokens: Targets that it learned from.
-        loss_nats: Mean loss of its batch, before the update.
-        gradient_norm: Length of the whole gradient, before clipping.
+        loss: Mean loss of its batch in nats, before the update: a scalar where the model is.
+            Reading it makes the program wait for a GPU.
+        norm: Length of the whole gradient, before clipping; likewise.
         lr_factor: Share of the peak learning rates.
-        seconds: Time it took, without hooks.
+        seconds: Time it took, without hooks. On a GPU single steps may seem short or long; the
+            guard's look every few steps makes their sum right.
     """
 
     number: int
     tokens: int
-    loss_nats: float
-    gradient_norm: float
+    loss: Tensor
+    norm: Tensor
     lr_factor: float
     seconds: float
 
@@ -52,6 +54,8 @@ def train(
     lr_factor: Callable[[int], float],
     micro_batch_rows: int,
     clip_norm: float | None,
+    guard: Guard,
+    recover: Callable[[Trouble], int],
     hooks: Sequence[Callable[[Step], None]],
     save: Callable[[int], None],
     request: StopRequest,
@@ -65,38 +69,39 @@ def train(
         lr_factor: Step to share of the peak learning rates.
         micro_batch_rows: Most rows in memory at once.
         clip_norm: Largest gradient norm; None leaves gradients as they are.
+        guard: Looks at each step's loss and gradient.
+        recover: Puts things right after a step that must not count; returns the step to take.
         hooks: Called after each step, in order: measure, show, save.
         save: Called with the number of steps taken when a stop is asked for.
         request: Whether a signal has come.
 
     Raises:
-        NumericalError: Loss or gradient is not finite; the weights are those before that step.
+        NumericalError: Loss or gradient went wrong more often than may be helped.
         Cancelled: A signal came; the state has been saved.
         DeviceError: The device's memory does not hold the micro-batch.
     """
-    for step in range(first_step, n_steps):
+    step = first_step
+    while step < n_steps:
         start = time.perf_counter()
-        batch = batches(step)
-        loss = accumulate(loss_fn, batch, micro_batch_rows)
-        norm = clip_gradients(optimizer.parameters(), clip_norm)
-        loss_nats, gradient_norm = float(loss), float(norm)
-        _check_finite(step, loss_nats=loss_nats, gradient_norm=gradient_norm)
-        factor = lr_factor(step)
-        optimizer.step(factor)
-        optimizer.zero_grad()
-        done = Step(
-            number=step + 1,
-            tokens=batch[:, 1:].numel(),
-            loss_nats=loss_nats,
-            gradient_norm=gradient_norm,
-            lr_factor=factor,
-            seconds=time.perf_counter() - start,
-        )
-        for hook in hooks:
-            hook(done)
-        if request:
-            save(step + 1)
-            request.raise_cancelled()
+        try:
+            batch = batches(step)
+            loss = accumulate(loss_fn, batch, micro_batch_rows)
+            norm = clip_gradients(optimizer.parameters(), clip_norm)
+            guard.look(step, loss, norm)
+            factor = lr_factor(step)
+            optimizer.step(factor)
+            optimizer.zero_grad()
+            step += 1
+            seconds = time.perf_counter() - start
+            done = Step(step, batch[:, 1:].numel(), loss, norm, factor, seconds)
+            for hook in hooks:
+                hook(done)
+            if request:
+                save(step)
+                request.raise_cancelled()
+        except Trouble as trouble:
+            optimizer.zero_grad()
+            step = recover(trouble)
 
 
 def accumulate(loss_fn: LossFn, batch: Tensor, micro_batch_rows: int) -> Tensor:
@@ -123,15 +128,3 @@ def accumulate(loss_fn: LossFn, batch: Tensor, micro_batch_rows: int) -> Tensor:
             hint="set micro_batch_tokens lower; the result stays the same but for rounding",
         ) from error
     return total
-
-
-def _check_finite(step: int, **quantities: float) -> None:
-    for name, value in quantities.items():
-        if not math.isfinite(value):
-            raise NumericalError(
-                f"{name} is {value} at step {step}; the weights are not touched",
-                hint="lower the learning rates, add warmup_steps, or set clip_norm in [optimizer];"
-                " checkpoints/ holds the state before",
-                step=step,
-                quantity=name,
-            )

@@ -47,7 +47,7 @@ class StepMemory:
         return self.weights + self.gradients + self.optimizer + self.working
 
 
-class PeakBytes(TorchDispatchMode):
+class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in torch
     """While inside, follows the bytes of all tensors that PyTorch makes.
 
     Attributes:
@@ -55,14 +55,12 @@ class PeakBytes(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped in torch
         self.peak_bytes = 0
         self._alive_bytes = 0
         self._sizes: dict[int, int] = {}
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Runs an operation and counts the storages that it made."""
         result = func(*args, **(kwargs or {}))
         for value in tree_iter(result):

@@ -1,8 +1,12 @@
 """Speed and loss of a run in progress: what the progress bar and metrics.jsonl say."""
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from groundup.training.loop import Step
 
@@ -22,6 +26,7 @@ class Meter:
         seconds: Time of all steps so far, without measuring and saving.
         window_nats: Sum of losses since the last line of metrics.
         window_steps: Steps since then.
+        last_loss_nats: The last loss that could be read without waiting for the device.
     """
 
     flops_per_token: float
@@ -30,18 +35,30 @@ class Meter:
     seconds: float = 0.0
     window_nats: float = 0.0
     window_steps: int = 0
+    last_loss_nats: float = math.nan
+    _unread: list[Tensor] = field(default_factory=list)
     _recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=RECENT_STEPS))
 
     def add(self, step: Step) -> None:
         """Counts a step."""
         self.tokens += step.tokens
         self.seconds += step.seconds
-        self.window_nats += step.loss_nats
-        self.window_steps += 1
+        self._unread.append(step.loss)
+        if step.loss.device.type == "cpu":
+            self._read()
         self._recent.append((step.tokens, step.seconds))
+
+    def _read(self) -> None:
+        """Adds up the losses that are still where the model is."""
+        unread, self._unread = self._unread, []
+        for loss_nats in torch.stack(unread).tolist() if unread else ():
+            self.window_nats += loss_nats
+            self.window_steps += 1
+            self.last_loss_nats = loss_nats
 
     def take_loss(self) -> float:
         """Mean loss in nats since the last call."""
+        self._read()
         mean = self.window_nats / max(self.window_steps, 1)
         self.window_nats, self.window_steps = 0.0, 0
         return mean
@@ -63,6 +80,7 @@ class Meter:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
+        self._read()
         return {
             "tokens": self.tokens,
             "seconds": self.seconds,
@@ -75,3 +93,10 @@ class Meter:
         self.tokens, self.seconds = int(state["tokens"]), float(state["seconds"])
         self.window_nats = float(state["window_nats"])
         self.window_steps = int(state["window_steps"])
+        self._unread = []
+
+    def go_back(self, state: dict[str, Any]) -> None:
+        """As `resume`, for steps that are undone: the time they took stays counted."""
+        seconds = self.seconds
+        self.resume(state)
+        self.seconds = seconds

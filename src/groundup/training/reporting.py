@@ -35,7 +35,7 @@ class Reporting:
         self._metrics.log(
             step.number,
             train__loss_nats=round(meter.take_loss(), 5),
-            train__gradient_norm=round(step.gradient_norm, 5),
+            train__gradient_norm=round(float(step.norm), 5),
             train__lr_factor=round(step.lr_factor, 5),
             train__tokens=step.number * step.tokens,
             train__tokens_per_s=round(speed, 1),
@@ -47,6 +47,6 @@ class Reporting:
         speed = self._meter.recent_tokens_per_s
         self._bar.update(
             1,
-            f"loss {step.loss_nats:.2f}, {speed:,.0f} tok/s, "
+            f"loss {self._meter.last_loss_nats:.2f}, {speed:,.0f} tok/s, "
             f"{self._meter.limit_fraction(speed):.0%} of limit",
         )

@@ -62,6 +62,10 @@ class Samples:
             lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in self._rows)
             partial.write_text("".join(lines), encoding="utf-8")
 
+    def forget_after(self, step: int) -> None:
+        """Drops what was sampled after `step`, for it will be sampled again."""
+        self._rows = [row for row in self._rows if row["step"] <= step]
+
     def _begin(self, prompt: str) -> list[int]:
         """A document's start: the end token of the one before, then the prompt."""
         return [self._tokenizer.end_id, *self._tokenizer.encode(prompt)]

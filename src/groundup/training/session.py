@@ -1,5 +1,7 @@
 """One process's work on a pretraining run: builds or restores the parts, and runs the loop.
 
+Letters: B rows, T position.
+
 Everything that is not the algorithm hangs on the loop as a hook, in this order after each step:
 log and show (`reporting`), measure and sample (`evaluation`), save (`saving`).
 """
@@ -12,7 +14,7 @@ import torch
 from torch import Tensor
 
 from groundup.core.artifact import Artifact, RunDir
-from groundup.core.console import progress
+from groundup.core.console import Bar, progress
 from groundup.core.interrupt import stop_request
 from groundup.core.seeds import derive
 from groundup.model import count, device
@@ -24,11 +26,14 @@ from groundup.training import checkpoint
 from groundup.training.config import PretrainConfig
 from groundup.training.data import open_rows
 from groundup.training.evaluation import Evaluation
+from groundup.training.guard import Guard
 from groundup.training.loop import LossFn, train
+from groundup.training.memory import step_memory
 from groundup.training.meters import Meter
-from groundup.training.microbatch import micro_batch_rows
+from groundup.training.microbatch import choose_rows, confirm, free_bytes
 from groundup.training.optimizer import build
 from groundup.training.reporting import Reporting
+from groundup.training.rescue import Rescue
 from groundup.training.samples import Samples
 from groundup.training.saving import Saving
 from groundup.training.schedule import lr_factor
@@ -36,6 +41,8 @@ from groundup.training.schedule import lr_factor
 __all__ = ["Session"]
 
 log = logging.getLogger(__name__)
+
+GPU_EXAMINE_EVERY_STEPS = 10  # a look makes the program wait for the GPU
 
 
 class Session:
@@ -47,26 +54,36 @@ class Session:
         T = config.model.context_length
         self.config, self.out = config, out
         self.device = device.choose(config.device)
+        self.batch_rows = config.batch_tokens // T
         self.rows = open_rows(config, tokens)
         shape = ModelConfig.of(config.model, vocab_size=tokenizer.vocab_size)
+        self.micro_batch_rows = self._choose_rows(shape)
         self.model = Transformer(shape, seed=derive(config.seed, "pretrain/init")).to(self.device)
         self.optimizer = build(self.model, config.optimizer)
         self.meter = Meter(
             flops_per_token=count.flops_per_token(shape, T),
             limit_flops=device.matmul_limit_flops(self.device, self.model.compute_dtype),
         )
+        self.guard = Guard(
+            config.safety,
+            examine_every_steps=1 if self.device.type == "cpu" else GPU_EXAMINE_EVERY_STEPS,
+        )
         found = checkpoint.load_latest(out, self.model, self.optimizer)
         self.first_step = found.step if found else 0
+        self.samples = Samples(
+            out, tokenizer, config.samples, seed=config.seed, first_step=self.first_step
+        )
         self.evaluation = Evaluation(
             self.model,
             TokenRows.open(tokens, "validation", T),
-            Samples(out, tokenizer, config.samples, seed=config.seed, first_step=self.first_step),
+            self.samples,
             out.metrics,
             every_steps=config.evaluation_every_steps,
             n_steps=config.n_steps,
             max_tokens=config.evaluation_tokens,
         )
         if found:
+            self.guard.resume(found.state["guard"])
             self.meter.resume(found.state["meter"])
             self.evaluation.bits_per_byte = found.state["validation_bits_per_byte"]
         self.saving = Saving(
@@ -76,13 +93,15 @@ class Session:
             self._position,
             every_s=config.checkpoint_every_s,
             n_steps=config.n_steps,
+            snapshot_every_steps=(
+                config.safety.snapshot_every_steps if config.safety.max_interventions else None
+            ),
         )
 
     def train(self) -> None:
         """Takes all the steps that are left."""
         config, n_steps = self.config, self.config.n_steps
         self._announce()
-        batch_rows = config.batch_tokens // config.model.context_length
         with progress("pretrain", n_steps, "steps") as bar, stop_request() as request:
             bar.resume_at(self.first_step)
             reporting = Reporting(
@@ -92,22 +111,30 @@ class Session:
                 every_steps=config.log_every_steps,
                 n_steps=n_steps,
             )
+            rescue = Rescue(
+                self.out,
+                self.model,
+                self.optimizer,
+                self.guard,
+                self.saving,
+                config.safety,
+                lambda step, state: self._go_back(step, state, bar),
+            )
             if self.first_step == 0:
                 self.evaluation.measure(0)
+            loss_fn = self._loss_fn()
+            self._confirm_rows(loss_fn)
             train(
-                self._loss_fn(),
+                loss_fn,
                 self.optimizer,
-                self._batches(batch_rows),
+                self._batches(),
                 first_step=self.first_step,
                 n_steps=n_steps,
                 lr_factor=lambda step: lr_factor(step, total_steps=n_steps, config=config.schedule),
-                micro_batch_rows=micro_batch_rows(
-                    self.model.config,
-                    self.device,
-                    batch_rows=batch_rows,
-                    wanted_tokens=config.micro_batch_tokens,
-                ),
+                micro_batch_rows=self.micro_batch_rows,
                 clip_norm=config.optimizer.clip_norm,
+                guard=self.guard,
+                recover=rescue.recover,
                 hooks=[
                     reporting.log,
                     reporting.show,
@@ -130,21 +157,65 @@ class Session:
             str(self.model.compute_dtype).removeprefix("torch."),
         )
 
+    def _choose_rows(self, shape: ModelConfig) -> int:
+        """Rows of a micro-batch, by a dry run.
+
+        Raises:
+            ResourceError: Training does not fit in memory.
+        """
+        dtype = device.compute_dtype(self.device)
+        choice = choose_rows(
+            lambda rows: step_memory(
+                shape, self.config.optimizer, rows=rows, device=self.device, dtype=dtype
+            ),
+            device=self.device,
+            context_length=shape.context_length,
+            batch_rows=self.batch_rows,
+            wanted_tokens=self.config.micro_batch_tokens,
+            free=free_bytes(self.device),
+        )
+        log.info("memory for training: %s", choice.arithmetic)
+        return choice.rows
+
+    def _confirm_rows(self, loss_fn: LossFn) -> None:
+        """On a GPU, where what fits can only be found out by trying."""
+        if self.device.type == "cpu" or self.config.micro_batch_tokens is not None:
+            return
+        T = self.config.model.context_length
+
+        def try_rows(rows: int) -> None:
+            ids_BT = torch.zeros(rows, T, dtype=torch.int64, device=self.device)
+            loss_fn(ids_BT, ids_BT).backward()  # type: ignore[no-untyped-call]  # untyped in torch
+            self.optimizer.zero_grad()
+
+        self.micro_batch_rows = confirm(self.micro_batch_rows, self.batch_rows, try_rows)
+
+    def _go_back(self, step: int, state: Mapping[str, Any], bar: Bar) -> None:
+        """What goes back with the weights."""
+        self.meter.go_back(state["meter"])
+        self.evaluation.bits_per_byte = state["validation_bits_per_byte"]
+        self.samples.forget_after(step)
+        bar.go_back_to(step)
+
     def _loss_fn(self) -> LossFn:
         if not self.config.compile:
             return self.model.loss
         compiled: LossFn = torch.compile(self.model.loss)
         return compiled
 
-    def _batches(self, batch_rows: int) -> Callable[[int], Tensor]:
+    def _batches(self) -> Callable[[int], Tensor]:
         seed = derive(self.config.seed, "pretrain/rows")
-        return lambda step: torch.from_numpy(self.rows.batch(seed, step, batch_rows)).to(
-            self.device
-        )
+
+        def batch(step: int) -> Tensor:
+            rows = self.rows.batch(seed, self.guard.order.batch_of(step), self.batch_rows)
+            return torch.from_numpy(rows).to(self.device)
+
+        return batch
 
     def _position(self) -> dict[str, Any]:
         """What a checkpoint keeps beside weights and optimizer."""
         return {
+            "guard": self.guard.state(),
             "meter": self.meter.state(),
             "validation_bits_per_byte": self.evaluation.bits_per_byte,
         }
@@ -162,6 +233,7 @@ class Session:
             "ngram_bits_per_byte": round(bar_to_beat["ngram_bits_per_byte"], 5),
             "ngram_order": bar_to_beat["ngram_order"],
             "beats_baselines": bits < bar_to_beat["ngram_bits_per_byte"],
+            "skipped_batches": self.guard.order.state(),
             "train_seconds": round(meter.seconds, 2),
             "tokens_per_s": round(meter.tokens_per_s, 1),
             "flops": meter.flops_per_token * meter.tokens,
