@@ -85,14 +85,14 @@ def groundup(shape: dict[str, int], warmup_steps: int, steps: int) -> Timings:
     from groundup.model.transformer import Transformer
     from groundup.training.config import AdamWConfig
     from groundup.training.loop import accumulate
-    from groundup.training.microbatch import micro_batch_rows
+    from groundup.training.microbatch import CPU_TOKENS
     from groundup.training.optimizer import build, clip_gradients
 
     config = ModelConfig(**shape, context_length=CONTEXT, vocab_size=VOCABULARY)
     model = Transformer(config)
     settings = AdamWConfig(lr=LR)
     optimizer = build(model, settings)
-    rows = micro_batch_rows(config, model.device, batch_rows=BATCH_ROWS, wanted_tokens=None)
+    rows = min(CPU_TOKENS // CONTEXT, BATCH_ROWS)
     batch = torch.randint(0, VOCABULARY, (BATCH_ROWS, CONTEXT + 1))
 
     def step() -> float:

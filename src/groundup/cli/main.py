@@ -53,8 +53,10 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"groundup {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb, says in _STAGE_VERBS.items():
-        _recipe_verb(verbs, verb, f"{says}")
+    made = {verb: _recipe_verb(verbs, verb, says) for verb, says in _STAGE_VERBS.items()}
+    made["pretrain"].add_argument(
+        "--profile", action="store_true", help="say where the time of a step goes, and stop"
+    )
     _recipe_verb(verbs, "run", "build a recipe and whatever it needs that is missing")
     demo = _verb(verbs, "demo", "the whole way, on the documentation of this Python")
     demo.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
@@ -91,11 +93,14 @@ def _verb(
     return made
 
 
-def _recipe_verb(verbs: "Verbs[argparse.ArgumentParser]", name: str, says: str) -> None:
+def _recipe_verb(
+    verbs: "Verbs[argparse.ArgumentParser]", name: str, says: str
+) -> argparse.ArgumentParser:
     made = _verb(verbs, name, says, own_help=False)
     made.add_argument("recipe", nargs="?", type=Path, metavar="RECIPE")
     made.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
     made.add_argument("-h", "--help", action="store_true", dest="wants_help")
+    return made
 
 
 def _add_tokens_report(verbs: "Verbs[argparse.ArgumentParser]") -> None:

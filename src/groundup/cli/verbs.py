@@ -118,6 +118,11 @@ def stage(known: argparse.Namespace, rest: Sequence[str]) -> None:
             target=target.name,
         )
         graph = _with_configs(graph, configs)
+    if getattr(known, "profile", False):
+        from groundup.cli.profile import show_profile
+
+        show_profile(graph, known.runs)
+        return
     _build_or_say(graph, known)
 
 
@@ -142,6 +147,10 @@ def _build_or_say(graph: Graph, known: argparse.Namespace) -> dict[str, Artifact
         last = list(keyed.values())[-1]
         console.say(f"# {last.recipe}, resolved")
         console.say(to_toml(last.stage, last.config).rstrip())
+        if known.verb == "pretrain":
+            from groundup.cli.memory import memory_line
+
+            console.say(f"# {memory_line(keyed)}")
         return {}
     built = build(keyed)
     last_built = list(built.values())[-1]

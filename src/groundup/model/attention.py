@@ -114,7 +114,7 @@ def _causal_bias(T: int, dtype: torch.dtype) -> Tensor:
 
 
 def forget_masks() -> None:
-    """Drops the masks that are kept; around passes over tensors without data, which leave theirs."""
+    """Drops kept masks; around passes over tensors without data, which leave theirs."""
     _causal_bias.cache_clear()
 
 

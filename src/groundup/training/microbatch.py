@@ -12,9 +12,12 @@ import torch
 
 from groundup.core.errors import ResourceError
 from groundup.core.machine import memory_free_bytes
-from groundup.training.memory import StepMemory
+from groundup.model.config import ModelConfig
+from groundup.model.device import compute_dtype
+from groundup.training.config import PretrainConfig
+from groundup.training.memory import StepMemory, step_memory
 
-__all__ = ["Choice", "choose_rows", "confirm", "free_bytes"]
+__all__ = ["CPU_TOKENS", "Choice", "choose_rows", "confirm", "free_bytes", "plan_rows"]
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +76,23 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return memory_free_bytes()
+
+
+def plan_rows(config: PretrainConfig, shape: ModelConfig, device: torch.device) -> Choice:
+    """Rows for a recipe's micro-batches on a device, as free as it is now.
+
+    Raises:
+        ResourceError: Training does not fit in memory.
+    """
+    dtype = compute_dtype(device)
+    return choose_rows(
+        lambda rows: step_memory(shape, config.optimizer, rows=rows, device=device, dtype=dtype),
+        device=device,
+        context_length=shape.context_length,
+        batch_rows=config.batch_tokens // shape.context_length,
+        wanted_tokens=config.micro_batch_tokens,
+        free=free_bytes(device),
+    )
 
 
 def choose_rows(

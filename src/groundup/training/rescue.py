@@ -1,4 +1,4 @@
-"""What is done about a step that must not count: leave out its batch, or go back and leave out more.
+"""What is done about a step that must not count: its batch is left out, or more are undone.
 
 Everything that follows from the position, such as counts and samples, goes back with it.
 """

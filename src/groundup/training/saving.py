@@ -1,7 +1,7 @@
 """When checkpoints are written: every so many seconds and steps, at the end, at a signal.
 
-Those at every so many steps are the ones to go back to when the loss explodes: they do not depend on
-the clock, so an interrupted run has the same as an uninterrupted one. The last two are kept.
+Those at every so many steps are the ones to go back to when the loss explodes: they do not depend
+on the clock, so an interrupted run has the same as an uninterrupted one. The last two are kept.
 """
 
 import time

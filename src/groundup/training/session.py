@@ -28,9 +28,8 @@ from groundup.training.data import open_rows
 from groundup.training.evaluation import Evaluation
 from groundup.training.guard import Guard
 from groundup.training.loop import LossFn, train
-from groundup.training.memory import step_memory
 from groundup.training.meters import Meter
-from groundup.training.microbatch import choose_rows, confirm, free_bytes
+from groundup.training.microbatch import confirm, plan_rows
 from groundup.training.optimizer import build
 from groundup.training.reporting import Reporting
 from groundup.training.rescue import Rescue
@@ -57,7 +56,9 @@ class Session:
         self.batch_rows = config.batch_tokens // T
         self.rows = open_rows(config, tokens)
         shape = ModelConfig.of(config.model, vocab_size=tokenizer.vocab_size)
-        self.micro_batch_rows = self._choose_rows(shape)
+        choice = plan_rows(config, shape, self.device)  # before anything large is made
+        log.info("memory for training: %s", choice.arithmetic)
+        self.micro_batch_rows = choice.rows
         self.model = Transformer(shape, seed=derive(config.seed, "pretrain/init")).to(self.device)
         self.optimizer = build(self.model, config.optimizer)
         self.meter = Meter(
@@ -156,26 +157,6 @@ class Session:
             self.device,
             str(self.model.compute_dtype).removeprefix("torch."),
         )
-
-    def _choose_rows(self, shape: ModelConfig) -> int:
-        """Rows of a micro-batch, by a dry run.
-
-        Raises:
-            ResourceError: Training does not fit in memory.
-        """
-        dtype = device.compute_dtype(self.device)
-        choice = choose_rows(
-            lambda rows: step_memory(
-                shape, self.config.optimizer, rows=rows, device=self.device, dtype=dtype
-            ),
-            device=self.device,
-            context_length=shape.context_length,
-            batch_rows=self.batch_rows,
-            wanted_tokens=self.config.micro_batch_tokens,
-            free=free_bytes(self.device),
-        )
-        log.info("memory for training: %s", choice.arithmetic)
-        return choice.rows
 
     def _confirm_rows(self, loss_fn: LossFn) -> None:
         """On a GPU, where what fits can only be found out by trying."""
