@@ -1,4 +1,5 @@
 import logging
+import re
 import time
 
 import pytest
@@ -82,6 +83,49 @@ def test_on_a_terminal_progress_is_a_bar_that_goes_away(monkeypatch):
         bar.update(info="loss 3.2")
     assert "encoding" in screen.getvalue()
     assert "2/4" in screen.getvalue()
+
+
+def screen_of(monkeypatch, width):
+    """What a terminal of some width shows last, without control characters."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    screen = StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=width, color_system=None)
+    monkeypatch.setattr(console, "_err", terminal)
+    with console.progress("pretrain", 1586, "steps") as bar:
+        for step in range(200):
+            bar.update(
+                info=f"loss {7 - step / 50:.2f}, 25,000 tok/s, 46% of limit", value=7 - step / 50
+            )
+        bar._bar.refresh()
+        shown = screen.getvalue()
+    return [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).strip() for line in shown.split("\n")][-2:]
+
+
+@pytest.mark.parametrize("width", [120, 80, 60, 40])
+def test_on_a_terminal_the_curve_and_the_last_words_fit_below_the_bar(monkeypatch, width):
+    first, second = screen_of(monkeypatch, width)
+    assert "200/1586" in first
+    assert "loss 3.02" in second
+    assert len(first) <= width
+    assert len(second) <= width
+    assert ("▁" in second) == (width >= 60)
+    assert ("steps" in first) == (width >= console.WIDE_TERMINAL)
+
+
+def test_going_back_counts_those_items_again(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with console.progress("pretrain", 100, "steps") as bar:
+        for _ in range(10):
+            now[0] += 1.0
+            bar.update()
+        bar.go_back_to(5)
+        now[0] += 5.0
+        bar.update()
+    assert "pretrain: 6 of 100 steps" in capsys.readouterr().err
 
 
 def test_a_table_shows_its_cells_as_they_are(capsys):

@@ -72,6 +72,9 @@ def parser() -> argparse.ArgumentParser:
     ):
         _verb(verbs, verb, says).add_argument("path", metavar="RUN", type=Path)
     _add_trace(verbs)
+    track = _verb(verbs, "track", "put a run's measurements into a tracker, each once")
+    track.add_argument("path", metavar="RUN", type=Path)
+    track.add_argument("--to", default="tensorboard", choices=["tensorboard", "wandb"])
     _verb(verbs, "doctor", "versions, cores, memory, disk, device, and what will be used")
     docs = _verb(verbs, "docs", "write the reference of all settings")
     docs.add_argument("--to", type=Path, default=Path("docs/settings.md"))

@@ -25,6 +25,7 @@ from groundup.core.config import (
 from groundup.core.errors import ConfigError, MissingArtifact
 from groundup.core.machine import memory_meter
 from groundup.core.manifest import Manifest, read_manifest
+from groundup.track.feed import follow
 
 __all__ = [
     "STAGES",
@@ -329,7 +330,8 @@ def _build_one(node: Node, inputs: Mapping[str, Artifact]) -> Artifact:
     out = RunDir(node.folder, manifest, to_toml(node.stage, node.config))
     with memory_meter() as meter, console.log_to_file(out.path / "run.log"):
         try:
-            module.run(node.config, inputs, out)
+            with follow(out.path, getattr(node.config, "trackers", ())):
+                module.run(node.config, inputs, out)
         except BaseException:
             out.abandon(peak_memory_bytes=meter.peak_bytes)
             raise

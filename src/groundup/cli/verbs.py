@@ -48,6 +48,7 @@ def call(known: argparse.Namespace, rest: Sequence[str]) -> None:
         "lineage": lineage,
         "verify": verify,
         "trace": trace,
+        "track": track,
         "doctor": doctor,
         "docs": docs,
     }
@@ -285,6 +286,13 @@ def trace(known: argparse.Namespace, _rest: Sequence[str]) -> None:
     else:
         artifact = find(known.path, known.runs, stages=("pretrain",))
         show_row(artifact, step=known.step, row=known.row, as_json=known.json)
+
+
+def track(known: argparse.Namespace, _rest: Sequence[str]) -> None:
+    """Puts a run's measurements into a tracker."""
+    from groundup.cli.track import track as send
+
+    send(known.path, known.to)
 
 
 def doctor(known: argparse.Namespace, _rest: Sequence[str]) -> None:

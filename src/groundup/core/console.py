@@ -1,7 +1,7 @@
 """The only module that draws: progress bars, tables, log lines, errors.
 
-On a terminal a bar; elsewhere one plain line every `LINE_EVERY_S` seconds. Progress and log go to
-standard error, results to standard output.
+On a terminal a bar, and below it a curve; elsewhere one plain line every `LINE_EVERY_S` seconds.
+Progress and log go to standard error, results to standard output.
 """
 
 import logging
@@ -11,17 +11,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from groundup.core.curve import Curve
 from groundup.core.errors import GroundupError
 
 __all__ = ["Bar", "duration", "error", "install_logging", "log_to_file", "progress", "say", "table"]
 
 LINE_EVERY_S = 15.0
+WIDE_TERMINAL = 76  # columns from which a bar is shown in full
+CURVE_WIDTH, LEAST_CURVE_WIDTH = 48, 8
 WIDTH_ELSEWHERE = 140  # columns of tables in files and pipes, where there is no terminal to ask
 
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -40,6 +43,28 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+class _TwoLines(Progress):
+    """The bar, and below it what `Bar.second_line` says."""
+
+    def __init__(self, bar: "Bar", unit: str) -> None:
+        self._said_by = bar
+        wide = _err.width >= WIDE_TERMINAL
+        super().__init__(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=40 if wide else 10),
+            MofNCompleteColumn(),
+            *([TextColumn(unit), TextColumn("eta")] if wide else []),
+            TimeRemainingColumn(compact=True),
+            console=_err,
+            transient=True,
+        )
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """Drawn about ten times a second."""
+        yield from super().get_renderables()
+        yield Text(self._said_by.second_line(_err.width), no_wrap=True, overflow="ellipsis")
+
+
 class Bar:
     """A running progress display; `update` is cheap enough for every item."""
 
@@ -50,21 +75,18 @@ class Bar:
         self._info = ""
         self._start = time.monotonic()
         self._next_line = self._start + LINE_EVERY_S
+        self._curve = Curve()
         self._bar: Progress | None = None
         if _err.is_terminal:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn(unit),
-                TextColumn("eta"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[info]}"),
-                console=_err,
-                transient=True,
-            )
-            self._task = self._bar.add_task(label, total=total, info="")
+            self._bar = _TwoLines(self, unit)
+            self._task = self._bar.add_task(label, total=total)
             self._bar.start()
+
+    def second_line(self, width: int) -> str:
+        """What is shown below the bar: the curve so far, then the last info."""
+        room = width - len(self._info) - 1
+        curve = self._curve.drawn(min(room, CURVE_WIDTH)) if room >= LEAST_CURVE_WIDTH else ""
+        return f"{curve} {self._info}" if curve else self._info
 
     def resume_at(self, done: int) -> None:
         """Says that `done` items were finished by an earlier process; they do not count as rate."""
@@ -79,12 +101,20 @@ class Bar:
         if self._bar is not None:
             self._bar.update(self._task, completed=done)
 
-    def update(self, advance: int = 1, info: str = "") -> None:
-        """Counts finished items; `info` is shown beside the bar, such as a loss."""
+    def update(self, advance: int = 1, info: str = "", value: float | None = None) -> None:
+        """Counts finished items.
+
+        Args:
+            advance: How many.
+            info: Shown beside the bar, such as a loss; the last one stays.
+            value: What the curve on a terminal follows, such as the loss as a number.
+        """
         self._done += advance
         self._info = info or self._info
+        if value is not None:
+            self._curve.add(value)
         if self._bar is not None:
-            self._bar.update(self._task, advance=advance, info=self._info)
+            self._bar.update(self._task, advance=advance)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LINE_EVERY_S
             _err.print(self._line(), markup=False)

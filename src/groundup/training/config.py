@@ -167,10 +167,14 @@ class PretrainConfig(StageConfig, frozen=True):
     """Where to compute; auto takes a GPU when there is one."""
     compile: Annotated[bool, VOLATILE] = False
     """torch.compile: about a minute at the start; pays on GPUs and in runs over ten minutes."""
+    recompute_every_layers: Annotated[int | None, VOLATILE, Field(ge=1)] = None
+    """Every n-th block computes activations again instead of keeping them: less memory, slower."""
     checkpoint_every_s: Annotated[float, VOLATILE, Field(gt=0)] = 30.0
     """Seconds between checkpoints: what a crash can cost."""
     log_every_steps: Annotated[int, VOLATILE, Field(ge=1)] = 10
     """Steps between lines of metrics.jsonl."""
+    trackers: Annotated[tuple[Literal["tensorboard", "wandb"], ...], VOLATILE] = ()
+    """Where metrics.jsonl is also sent while the run goes on; needs `groundup[track]`."""
 
     @classmethod
     def expand(cls, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from groundup.model.config import ModelConfig
 from groundup.model.transformer import Transformer
 from groundup.training.config import AdamWConfig, MuonConfig
 from groundup.training.optimizer import build
+from groundup.training.recompute import recompute_blocks
 
 __all__ = ["PeakBytes", "StepMemory", "step_memory"]
 
@@ -87,6 +88,7 @@ def step_memory(
     rows: int,
     device: torch.device,
     dtype: torch.dtype,
+    recompute_every_layers: int | None = None,
 ) -> StepMemory:
     """Memory of an optimizer step whose micro-batches have `rows` rows.
 
@@ -96,21 +98,21 @@ def step_memory(
         rows: Full rows of `context_length` tokens.
         device: Where the step would run; it need not be free.
         dtype: Number format of matrix products there.
+        recompute_every_layers: As in the recipe.
     """
     forget_masks()
     try:
         with FakeTensorMode(), torch.device(device):
-            return _take_step(config, optimizer, rows, dtype)
+            model = Transformer(config, seed=None, compute_dtype=dtype)
+            recompute_blocks(model, recompute_every_layers)
+            return _take_step(model, optimizer, rows)
     finally:
         forget_masks()
 
 
-def _take_step(
-    config: ModelConfig, optimizer: AdamWConfig | MuonConfig, rows: int, dtype: torch.dtype
-) -> StepMemory:
-    model = Transformer(config, seed=None, compute_dtype=dtype)
+def _take_step(model: Transformer, optimizer: AdamWConfig | MuonConfig, rows: int) -> StepMemory:
     stepped = build(model, optimizer)
-    ids_BT = torch.zeros(rows, config.context_length, dtype=torch.int64)
+    ids_BT = torch.zeros(rows, model.config.context_length, dtype=torch.int64)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     with PeakBytes() as update:

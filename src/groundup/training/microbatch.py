@@ -86,7 +86,14 @@ def plan_rows(config: PretrainConfig, shape: ModelConfig, device: torch.device) 
     """
     dtype = compute_dtype(device)
     return choose_rows(
-        lambda rows: step_memory(shape, config.optimizer, rows=rows, device=device, dtype=dtype),
+        lambda rows: step_memory(
+            shape,
+            config.optimizer,
+            rows=rows,
+            device=device,
+            dtype=dtype,
+            recompute_every_layers=config.recompute_every_layers,
+        ),
         device=device,
         context_length=shape.context_length,
         batch_rows=config.batch_tokens // shape.context_length,

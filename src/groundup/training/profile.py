@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +19,14 @@ from groundup.core.artifact import Artifact
 from groundup.core.seeds import derive
 from groundup.model import count, device
 from groundup.model.config import ModelConfig
-from groundup.model.transformer import Transformer
+from groundup.model.transformer import Block, Transformer
 from groundup.tokens.loader import TokenRows
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.config import PretrainConfig
 from groundup.training.loop import accumulate
 from groundup.training.microbatch import plan_rows
 from groundup.training.optimizer import build, clip_gradients
+from groundup.training.recompute import recompute_blocks
 from groundup.training.schedule import lr_factor
 
 __all__ = ["PARTS", "Profile", "Stopwatch", "profile", "timed_parts"]
@@ -100,7 +101,7 @@ class Stopwatch:
     def _now(self) -> Any:
         if self._device.type != "cuda":
             return time.perf_counter()
-        event = torch.cuda.Event(enable_timing=True)
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch's
         event.record()
         return event
 
@@ -112,6 +113,10 @@ class Stopwatch:
             found[part] += end - start if isinstance(end, float) else start.elapsed_time(end) / 1e3
         self._marks = []
         return found
+
+
+def _blocks(model: Transformer) -> list[Block]:
+    return [cast(Block, block) for block in model.blocks]
 
 
 @contextmanager
@@ -126,7 +131,7 @@ def timed_parts(model: Transformer, watch: Stopwatch) -> Iterator[None]:
         handles.append(module.register_forward_pre_hook(lambda *_: watch.enter(part)))
         handles.append(module.register_forward_hook(lambda *_: watch.leave()))
 
-    for block in model.blocks:
+    for block in _blocks(model):
         handles.append(
             block.register_forward_pre_hook(lambda *_: watch.switch("residual stream and casts"))
         )
@@ -161,6 +166,7 @@ def profile(config: PretrainConfig, tokens: Artifact, *, steps: int = 5) -> Prof
     batch_rows = config.batch_tokens // T
     choice = plan_rows(config, shape, where)
     model = Transformer(shape, seed=derive(config.seed, "pretrain/init")).to(where)
+    recompute_blocks(model, config.recompute_every_layers)
     optimizer = build(model, config.optimizer)
     watch = Stopwatch(where)
 
@@ -215,8 +221,8 @@ def _flops(model: Transformer, tokens: int) -> dict[str, float]:
 
     squares = 4.0 * config.n_layers * config.d_model * config.context_length * tokens
     forward = {
-        "attention": of_layers([block.attention for block in model.blocks]) + squares,
-        "feed-forward": of_layers([block.feedforward for block in model.blocks]),
+        "attention": of_layers([block.attention for block in _blocks(model)]) + squares,
+        "feed-forward": of_layers([block.feedforward for block in _blocks(model)]),
         "output layer and loss": of_layers([model.head]),
     }
     return {**forward, "backward": 2.0 * sum(forward.values())}

@@ -49,4 +49,5 @@ class Reporting:
             1,
             f"loss {self._meter.last_loss_nats:.2f}, {speed:,.0f} tok/s, "
             f"{self._meter.limit_fraction(speed):.0%} of limit",
+            value=self._meter.last_loss_nats,
         )

@@ -31,6 +31,7 @@ from groundup.training.loop import LossFn, train
 from groundup.training.meters import Meter
 from groundup.training.microbatch import confirm, plan_rows
 from groundup.training.optimizer import build
+from groundup.training.recompute import recompute_blocks
 from groundup.training.reporting import Reporting
 from groundup.training.rescue import Rescue
 from groundup.training.samples import Samples
@@ -60,6 +61,7 @@ class Session:
         log.info("memory for training: %s", choice.arithmetic)
         self.micro_batch_rows = choice.rows
         self.model = Transformer(shape, seed=derive(config.seed, "pretrain/init")).to(self.device)
+        recompute_blocks(self.model, config.recompute_every_layers)
         self.optimizer = build(self.model, config.optimizer)
         self.meter = Meter(
             flops_per_token=count.flops_per_token(shape, T),
