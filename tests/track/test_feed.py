@@ -181,3 +181,17 @@ def test_the_verb_says_how_to_look_at_it(out, capsys):
     assert "tensorboard --logdir" in shown
     with pytest.raises(MissingArtifact, match="is not a run directory"):
         open_feed(out.path.parent, "tensorboard")
+
+
+def test_weights_and_biases_gets_it_without_a_network(out, monkeypatch, tmp_path):
+    pytest.importorskip("wandb", reason="needs groundup[track]")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    log_steps(out, [1, 2])
+    feed, sink = open_feed(out.path, "wandb")
+    assert feed.catch_up() == 3
+    sink.close()
+    (written,) = tracker_folder(out.path, "wandb").rglob("*.wandb")
+    data = written.read_bytes()
+    assert b"train/loss_nats" in data
+    assert b"validation/bits_per_byte" in data

@@ -13,17 +13,20 @@ def step_of(seconds, loss_nats=2.0, tokens=100):
 
 
 def test_recent_speed_forgets_a_slow_start_and_the_whole_does_not():
-    meter = Meter(flops_per_token=1e6, limit_flops=1e9)
+    meter = Meter(flops_per_token=1e6, limit_flops=1e9, peak_flops=2e9)
     meter.add(step_of(10.0))
     for _ in range(RECENT_STEPS):
         meter.add(step_of(0.5))
     assert meter.recent_tokens_per_s == pytest.approx(200)
     assert meter.tokens_per_s == pytest.approx(100 * 21 / 20)
     assert meter.limit_fraction(200) == pytest.approx(0.2)
+    assert meter.mfu(200) == pytest.approx(0.1)
+    assert meter.shares(200) == "MFU 10%, 20% of limit"
+    assert Meter(1e6, 1e9, 1e9).shares(200) == "20% of limit"
 
 
 def test_the_loss_of_a_line_is_the_mean_since_the_line_before():
-    meter = Meter(flops_per_token=1.0, limit_flops=1.0)
+    meter = Meter(flops_per_token=1.0, limit_flops=1.0, peak_flops=1.0)
     for loss in (4.0, 2.0):
         meter.add(step_of(1.0, loss))
     assert meter.take_loss() == 3.0
@@ -32,9 +35,9 @@ def test_the_loss_of_a_line_is_the_mean_since_the_line_before():
 
 
 def test_a_resumed_meter_reports_what_an_uninterrupted_one_does():
-    whole = Meter(flops_per_token=1.0, limit_flops=1.0)
+    whole = Meter(flops_per_token=1.0, limit_flops=1.0, peak_flops=1.0)
     whole.add(step_of(1.0, 5.0))
-    resumed = Meter(flops_per_token=1.0, limit_flops=1.0)
+    resumed = Meter(flops_per_token=1.0, limit_flops=1.0, peak_flops=1.0)
     resumed.resume(whole.state())
     for meter in (whole, resumed):
         meter.add(step_of(3.0, 1.0))
@@ -44,7 +47,7 @@ def test_a_resumed_meter_reports_what_an_uninterrupted_one_does():
 
 
 def test_steps_that_are_undone_keep_their_time():
-    meter = Meter(flops_per_token=1.0, limit_flops=1.0)
+    meter = Meter(flops_per_token=1.0, limit_flops=1.0, peak_flops=1.0)
     meter.add(step_of(1.0, 5.0))
     before = meter.state()
     meter.add(step_of(3.0, 9.0))

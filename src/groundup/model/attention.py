@@ -5,6 +5,7 @@ C head width. Source: Vaswani et al. 2017, arXiv 1706.03762, section 3.2; groupe
 al. 2023, arXiv 2305.13245.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,7 +18,15 @@ from groundup.model.config import ModelShape
 from groundup.model.layers import Linear, RMSNorm
 from groundup.model.rope import Rotation, no_rotation, rotate
 
-__all__ = ["Attention", "Frame", "attend", "forget_masks"]
+__all__ = [
+    "Attention",
+    "CausalAttention",
+    "Frame",
+    "attend",
+    "attend_causally",
+    "attend_plainly",
+    "forget_masks",
+]
 
 # Above this many keys PyTorch's fused kernel beats a plain product on a CPU in bfloat16
 # (forward and backward, 6 heads of 64, one Zen4 core: 11.7 against 25.0 ms at 256 keys, 141 against
@@ -47,8 +56,16 @@ class Frame:
     bias: Tensor
 
 
+CausalAttention = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Queries (B, H, T, C), keys and values (B, K, T, C) to (B, H, T, C); token t sees 0..t."""
+
+
 class Attention(nn.Module):
-    """Attention of one layer."""
+    """Attention of one layer.
+
+    Attributes:
+        attend_causally: What computes it without a cache; see `model/attention_probe.py`.
+    """
 
     def __init__(self, shape: ModelShape, layer: int) -> None:
         super().__init__()
@@ -62,6 +79,7 @@ class Attention(nn.Module):
         self.query_norm = _head_norm(shape)
         self.key_norm = _head_norm(shape)
         self.rotate = rotate if shape.position == "rope" else no_rotation
+        self.attend_causally: CausalAttention = attend_causally
 
     def forward(self, x_BTD: Tensor, frame: Frame) -> Tensor:
         """Returns what the residual stream gets, (B, T, D)."""
@@ -69,7 +87,7 @@ class Attention(nn.Module):
         k_BKTC = self.rotate(self.key_norm(self._heads(self.key(x_BTD))), frame.rotation)
         v_BKTC = self._heads(self.value(x_BTD))
         if frame.cache is None:
-            y_BHTC = attend_causally(q_BHTC, k_BKTC, v_BKTC)
+            y_BHTC = self.attend_causally(q_BHTC, k_BKTC, v_BKTC)
         else:
             y_BHTC = attend(q_BHTC, *frame.cache.append(self.layer, k_BKTC, v_BKTC), frame.bias)
         y_BTD: Tensor = self.out(y_BHTC.transpose(1, 2).flatten(2))
@@ -105,6 +123,12 @@ def attend(q_BHTC: Tensor, k_BKSC: Tensor, v_BKSC: Tensor, bias: Tensor) -> Tens
     return F.scaled_dot_product_attention(
         q_BHTC, k_BKSC, v_BKSC, attn_mask=bias, enable_gqa=grouped
     )
+
+
+def attend_plainly(q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor) -> Tensor:
+    """As `attend_causally`, always as two batched products: what other kernels must agree with."""
+    bias = _causal_bias(q_BHTC.shape[2], q_BHTC.dtype).to(q_BHTC.device)
+    return _attend_plainly(q_BHTC, k_BKTC, v_BKTC, bias)
 
 
 @lru_cache(maxsize=4)

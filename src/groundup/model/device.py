@@ -9,10 +9,12 @@ import torch
 from groundup.core.errors import DeviceError
 from groundup.core.machine import cores
 from groundup.model.allocator import tune_allocator
+from groundup.model.peak import peak_flops
 
 __all__ = [
     "choose",
     "compute_dtype",
+    "known_peak_flops",
     "matmul_limit_flops",
     "set_threads",
     "synchronize",
@@ -88,6 +90,13 @@ def synchronize(device: torch.device) -> None:
     """Waits until the device has done what it was given; before reading a clock."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def known_peak_flops(device: torch.device) -> float | None:
+    """The data sheet's bfloat16 peak; None for a processor, and for a device not in the table."""
+    if device.type != "cuda":
+        return None
+    return peak_flops(torch.cuda.get_device_name(device))
 
 
 def matmul_limit_flops(device: torch.device, dtype: torch.dtype, *, repeats: int = 8) -> float:

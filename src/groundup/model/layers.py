@@ -3,6 +3,8 @@
 Letters: D model width.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,18 +13,23 @@ __all__ = ["LayerNorm", "Linear", "RMSNorm"]
 
 
 class Linear(nn.Module):
-    """`x @ weight.T + bias`; weights are cast to the input's number format for the product."""
+    """`x @ weight.T + bias`; weights are cast to the input's number format for the product.
+
+    Attributes:
+        product: What multiplies; see `training/float8.py`.
+    """
 
     def __init__(self, d_in: int, d_out: int, *, bias: bool) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(d_out, d_in))
         self.bias = nn.Parameter(torch.empty(d_out)) if bias else None
+        self.product: Callable[[Tensor, Tensor, Tensor | None], Tensor] = F.linear
         self._kept: tuple[Tensor, Tensor | None] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Any leading dimensions; the last is `d_in`."""
         weight, bias = self.cast(x.dtype)
-        return F.linear(x, weight, bias)
+        return self.product(x, weight, bias)
 
     def cast(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """Weight and bias in a number format; differentiable when gradients are on."""

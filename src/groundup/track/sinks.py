@@ -5,7 +5,7 @@ all that was written for that step and later); Weights & Biases, "Log data with 
 (steps may not decrease).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -109,7 +109,10 @@ class WandbSink:
         self._run.finish()
 
 
-SINKS = {"tensorboard": TensorBoardSink, "wandb": WandbSink}
+SINKS: dict[str, Callable[[Path, Mapping[str, Any]], Sink]] = {
+    "tensorboard": TensorBoardSink,
+    "wandb": WandbSink,
+}
 """Trackers by name."""
 
 
@@ -124,8 +127,7 @@ def open_sink(name: str, folder: Path, about: Mapping[str, Any]) -> Sink:
     Raises:
         ConfigError: Its package is not installed.
     """
-    sink: Sink = SINKS[name](folder, about)
-    return sink
+    return SINKS[name](folder, about)
 
 
 def _not_installed(name: str) -> ConfigError:

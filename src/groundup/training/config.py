@@ -11,6 +11,7 @@ from groundup.training.depth import MAX_DEPTH, fill
 
 __all__ = [
     "AdamWConfig",
+    "ExpectedConfig",
     "MuonConfig",
     "OptimizerConfig",
     "PretrainConfig",
@@ -122,6 +123,19 @@ class SafetyConfig(Config, frozen=True):
     """Steps between the states to go back to; the two last are kept (PaLM goes back about 100)."""
 
 
+class ExpectedConfig(Config, frozen=True):
+    """What the same recipe gave before, written by `benchmarks/loss_bands.py`."""
+
+    corpus: str
+    """What the bands hold for, in words."""
+    train_bytes: Count
+    """Bytes of its training text; a run whose text differs by over a tenth is not compared."""
+    vocab_size: Count
+    """Its vocabulary; a run with another is not compared."""
+    bits_per_byte: tuple[tuple[int, float, float], ...]
+    """Step, lowest and highest bits per byte of the validation text."""
+
+
 class PretrainConfig(StageConfig, frozen=True):
     """Trains a Transformer from random weights on token shards."""
 
@@ -145,6 +159,8 @@ class PretrainConfig(StageConfig, frozen=True):
     """Tokens in memory at once; gradients add up to `batch_tokens`. Unset: chosen to fit."""
     model: ModelShape = ModelShape()
     """Shape of the Transformer; the tokenizer decides its vocabulary."""
+    float8: bool = False
+    """Matrix products of the blocks in float8: GPUs from Ada and Hopper on, `groundup[float8]`."""
     optimizer: OptimizerConfig = MuonConfig()
     """How gradients change weights."""
     schedule: ScheduleConfig = ScheduleConfig()
@@ -173,6 +189,12 @@ class PretrainConfig(StageConfig, frozen=True):
     """Seconds between checkpoints: what a crash can cost."""
     log_every_steps: Annotated[int, VOLATILE, Field(ge=1)] = 10
     """Steps between lines of metrics.jsonl."""
+    expected: Annotated[ExpectedConfig | None, VOLATILE] = None
+    """What a run of this recipe should reach; shown beside each measurement."""
+    attention: Annotated[
+        Literal["auto", "sdpa", "flash", "cudnn", "efficient", "flex", "flash3", "plain"], VOLATILE
+    ] = "auto"
+    """Attention kernel. auto: on a GPU the fastest that a trial confirms, on a CPU a fixed rule."""
     trackers: Annotated[tuple[Literal["tensorboard", "wandb"], ...], VOLATILE] = ()
     """Where metrics.jsonl is also sent while the run goes on; needs `groundup[track]`."""
 

@@ -6,6 +6,7 @@ from groundup.core.metrics import Metrics
 from groundup.evaluate.bits_per_byte import measure
 from groundup.model.transformer import Transformer
 from groundup.tokens.loader import TokenRows
+from groundup.training.expected import Expected
 from groundup.training.loop import Step
 from groundup.training.samples import Samples
 
@@ -25,6 +26,7 @@ class Evaluation:
         every_steps: Steps between measurements.
         n_steps: Steps of the whole run.
         max_tokens: Validation tokens used before the last step; None takes all.
+        expected: What to compare with.
 
     Attributes:
         bits_per_byte: The last measurement; None before the first.
@@ -40,10 +42,12 @@ class Evaluation:
         every_steps: int,
         n_steps: int,
         max_tokens: int | None,
+        expected: Expected,
     ) -> None:
         self._model, self._validation = model, validation
         self._samples, self._metrics = samples, metrics
         self._every_steps, self._n_steps, self._max_tokens = every_steps, n_steps, max_tokens
+        self._expected = expected
         self.bits_per_byte: float | None = None
 
     def when_due(self, step: Step) -> None:
@@ -67,5 +71,10 @@ class Evaluation:
             validation__bits_per_byte=round(found.bits_per_byte, 5),
             validation__loss_nats=round(found.nats_per_token, 5),
         )
-        log.info("step %d: validation %.3f bits per byte", step, found.bits_per_byte)
+        log.info(
+            "step %d: validation %.3f bits per byte%s",
+            step,
+            found.bits_per_byte,
+            self._expected.says(step, found.bits_per_byte),
+        )
         self._samples.write(self._model, step)

@@ -22,6 +22,8 @@ class Meter:
     Attributes:
         flops_per_token: Operations to train on one token.
         limit_flops: Operations per second that a large matrix product reaches here.
+        peak_flops: Operations per second by the device's data sheet; the measured limit when there
+            is none.
         tokens: Trained on so far, over all processes that worked on the run.
         seconds: Time of all steps so far, without measuring and saving.
         window_nats: Sum of losses since the last line of metrics.
@@ -31,6 +33,7 @@ class Meter:
 
     flops_per_token: float
     limit_flops: float
+    peak_flops: float
     tokens: int = 0
     seconds: float = 0.0
     window_nats: float = 0.0
@@ -77,6 +80,17 @@ class Meter:
     def limit_fraction(self, tokens_per_s: float) -> float:
         """Share of the measured hardware limit that a speed makes use of."""
         return tokens_per_s * self.flops_per_token / self.limit_flops
+
+    def mfu(self, tokens_per_s: float) -> float:
+        """Model FLOPs utilisation: share of the device's peak (PaLM, arXiv 2204.02311, app. B)."""
+        return tokens_per_s * self.flops_per_token / self.peak_flops
+
+    def shares(self, tokens_per_s: float) -> str:
+        """What a speed is of the possible, in words; the peak only where it is known."""
+        limit = f"{self.limit_fraction(tokens_per_s):.0%} of limit"
+        if self.peak_flops == self.limit_flops:
+            return limit
+        return f"MFU {self.mfu(tokens_per_s):.0%}, {limit}"
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""

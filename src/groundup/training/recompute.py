@@ -1,7 +1,7 @@
 """Less memory for more work: some blocks keep no activations and compute them again going back.
 
-Source: Chen et al. 2016, arXiv 1604.06174. Every block costs a third more of its work; what stays of
-it is its input. Gradients are equal bit for bit, as the same operations run on the same numbers.
+Source: Chen et al. 2016, arXiv 1604.06174. Such a block does a third more work, and only its input
+stays. Gradients are equal bit for bit, as the same operations run on the same numbers.
 
 Letters: B batch, T position, D model width.
 """

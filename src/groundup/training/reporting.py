@@ -40,6 +40,7 @@ class Reporting:
             train__tokens=step.number * step.tokens,
             train__tokens_per_s=round(speed, 1),
             train__limit_fraction=round(meter.limit_fraction(speed), 4),
+            train__mfu=round(meter.mfu(speed), 4),
         )
 
     def show(self, step: Step) -> None:
@@ -48,6 +49,6 @@ class Reporting:
         self._bar.update(
             1,
             f"loss {self._meter.last_loss_nats:.2f}, {speed:,.0f} tok/s, "
-            f"{self._meter.limit_fraction(speed):.0%} of limit",
+            f"{self._meter.shares(speed)}",
             value=self._meter.last_loss_nats,
         )

@@ -18,6 +18,7 @@ from groundup.core.console import Bar, progress
 from groundup.core.interrupt import stop_request
 from groundup.core.seeds import derive
 from groundup.model import count, device
+from groundup.model.attention_probe import use_attention
 from groundup.model.config import ModelConfig
 from groundup.model.transformer import Transformer
 from groundup.tokens.loader import TokenRows
@@ -26,11 +27,14 @@ from groundup.training import checkpoint
 from groundup.training.config import PretrainConfig
 from groundup.training.data import open_rows
 from groundup.training.evaluation import Evaluation
+from groundup.training.expected import Expected
+from groundup.training.float8 import use_float8
 from groundup.training.guard import Guard
 from groundup.training.loop import LossFn, train
 from groundup.training.meters import Meter
 from groundup.training.microbatch import confirm, plan_rows
 from groundup.training.optimizer import build
+from groundup.training.prefetch import Batches
 from groundup.training.recompute import recompute_blocks
 from groundup.training.reporting import Reporting
 from groundup.training.rescue import Rescue
@@ -61,11 +65,16 @@ class Session:
         log.info("memory for training: %s", choice.arithmetic)
         self.micro_batch_rows = choice.rows
         self.model = Transformer(shape, seed=derive(config.seed, "pretrain/init")).to(self.device)
+        use_attention(self.model, config.attention)
+        if config.float8:
+            use_float8(self.model)
         recompute_blocks(self.model, config.recompute_every_layers)
         self.optimizer = build(self.model, config.optimizer)
+        limit_flops = device.matmul_limit_flops(self.device, self.model.compute_dtype)
         self.meter = Meter(
             flops_per_token=count.flops_per_token(shape, T),
-            limit_flops=device.matmul_limit_flops(self.device, self.model.compute_dtype),
+            limit_flops=limit_flops,
+            peak_flops=device.known_peak_flops(self.device) or limit_flops,
         )
         self.guard = Guard(
             config.safety,
@@ -84,6 +93,7 @@ class Session:
             every_steps=config.evaluation_every_steps,
             n_steps=config.n_steps,
             max_tokens=config.evaluation_tokens,
+            expected=Expected(config.expected, self.rows, tokenizer.vocab_size),
         )
         if found:
             self.guard.resume(found.state["guard"])
@@ -188,12 +198,12 @@ class Session:
 
     def _batches(self) -> Callable[[int], Tensor]:
         seed = derive(self.config.seed, "pretrain/rows")
-
-        def batch(step: int) -> Tensor:
-            rows = self.rows.batch(seed, self.guard.order.batch_of(step), self.batch_rows)
-            return torch.from_numpy(rows).to(self.device)
-
-        return batch
+        batches = Batches(
+            lambda number: self.rows.batch(seed, number, self.batch_rows),
+            self.device,
+            ahead=self.device.type == "cuda",
+        )
+        return lambda step: batches.batch(self.guard.order.batch_of(step))
 
     def _position(self) -> dict[str, Any]:
         """What a checkpoint keeps beside weights and optimizer."""
@@ -222,4 +232,5 @@ class Session:
             "flops": meter.flops_per_token * meter.tokens,
             "limit_flops": round(meter.limit_flops),
             "limit_fraction": round(meter.limit_fraction(meter.tokens_per_s), 4),
+            "mfu": round(meter.mfu(meter.tokens_per_s), 4),
         }
