@@ -90,6 +90,7 @@ class WandbSink:
             group=about["stage"],
             config=dict(about["config"]),
             resume="allow",
+            settings=wandb.Settings(console="off"),  # else it takes over standard output
         )
 
     def write(self, step: int, wall_time_s: float, values: Mapping[str, float]) -> None:
