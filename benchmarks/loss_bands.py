@@ -71,7 +71,7 @@ def section(runs: list[Artifact], corpus: str) -> str:
         f"[expected]  # seeds {', '.join(map(str, sorted(seeds)))} on tokens {source.key}:"
         " benchmarks/loss_bands.py",
         f"corpus = {json.dumps(corpus)}",
-        f"train_bytes = {about['train_bytes']}",
+        f"train_tokens = {about['train_tokens']}",
         f"vocab_size = {about['vocab_size']}",
         "bits_per_byte = [",
         *(f"    [{step}, {low:.3f}, {high:.3f}]," for step, low, high in bands(runs)),

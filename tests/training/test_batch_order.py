@@ -27,5 +27,7 @@ def test_the_order_is_that_of_a_list_from_which_batches_are_struck(found):
         left = [batch for batch in left if not low <= batch <= high]
     assert [order.batch_of(step) for step in range(60)] == left[:60]
     assert order.n_skipped == 500 - len(left)
+    steps = {batch: step for step, batch in enumerate(left)}
+    assert [order.step_of(batch) for batch in range(120)] == [steps.get(b) for b in range(120)]
     again = BatchOrder.of(order.state())
     assert [again.batch_of(step) for step in range(60)] == left[:60]

@@ -8,12 +8,12 @@ from groundup.training.config import ExpectedConfig
 from groundup.training.expected import Expected
 
 CONFIG = ExpectedConfig(
-    corpus="a corpus", train_bytes=1000, vocab_size=512, bits_per_byte=((100, 2.0, 2.2),)
+    corpus="a corpus", train_tokens=1000, vocab_size=512, bits_per_byte=((100, 2.0, 2.2),)
 )
 
 
-def says(step, bits, *, n_bytes=1000, vocab_size=512, config=CONFIG):
-    return Expected(config, SimpleNamespace(n_bytes=n_bytes), vocab_size).says(step, bits)
+def says(step, bits, *, n_tokens=1000, vocab_size=512, config=CONFIG):
+    return Expected(config, SimpleNamespace(n_tokens=n_tokens), vocab_size).says(step, bits)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_a_step_without_a_band_is_not_judged():
 
 @pytest.mark.parametrize(
     ("other", "judged"),
-    [({"n_bytes": 1090}, True), ({"n_bytes": 890}, False), ({"vocab_size": 600}, False)],
+    [({"n_tokens": 1090}, True), ({"n_tokens": 890}, False), ({"vocab_size": 600}, False)],
 )
 def test_another_corpus_is_not_judged_and_that_is_said(other, judged, caplog):
     with caplog.at_level("INFO"):

@@ -14,6 +14,7 @@ from groundup.core.manifest import read_manifest
 from groundup.tokens.loader import TrainingRows
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.tokens.trace import Passage, document_visits, trace_row
+from groundup.training.batch_order import BatchOrder
 from groundup.training.config import PretrainConfig
 from groundup.training.data import batch_rows, open_rows, rows_seed
 
@@ -30,6 +31,7 @@ class _Training:
     tokens: Artifact
     config: PretrainConfig
     rows: TrainingRows
+    order: BatchOrder
 
     @classmethod
     def open(cls, run: Artifact) -> "_Training":
@@ -46,7 +48,8 @@ class _Training:
                 f"{tokens.path} is not what {run.path} was trained on: its digest has changed",
                 hint="put the tokens run back as it was",
             )
-        return cls(run, tokens, config, open_rows(config, tokens))
+        order = BatchOrder.of(run.manifest.summary["skipped_batches"])
+        return cls(run, tokens, config, open_rows(config, tokens), order)
 
 
 def show_row(run: Artifact, *, step: int, row: int, as_json: bool) -> None:
@@ -60,7 +63,7 @@ def show_row(run: Artifact, *, step: int, row: int, as_json: bool) -> None:
     config, n_rows = training.config, batch_rows(training.config)
     _check_range("step", step, 1, config.n_steps)
     _check_range("row", row, 0, n_rows - 1)
-    number = (step - 1) * n_rows + row
+    number = training.order.batch_of(step - 1) * n_rows + row
     found = trace_row(
         training.tokens,
         training.rows,
@@ -119,16 +122,17 @@ def show_document(name: str, path: Path | None, runs: Path, *, as_json: bool) ->
     found = []
     for run in [find(path, runs, stages=("pretrain",))] if path else _finished(runs):
         training = _Training.open(run)
-        n_rows = batch_rows(training.config)
+        n_rows, order = batch_rows(training.config), training.order
         visits = document_visits(
             training.tokens,
             training.rows,
             seed=rows_seed(training.config),
             name=name,
-            n_rows=training.config.n_steps * n_rows,
+            n_rows=(order.batch_of(training.config.n_steps - 1) + 1) * n_rows,
         )
         for id, numbers in visits.items():
-            places = [{"step": n // n_rows + 1, "row": n % n_rows} for n in numbers]
+            taken = [(order.step_of(n // n_rows), n % n_rows) for n in numbers]
+            places = [{"step": step + 1, "row": row} for step, row in taken if step is not None]
             found.append({"run": str(run.path), "document": id, "rows": places})
     if not found:
         raise DataError(

@@ -27,6 +27,15 @@ class BatchOrder:
             batch += last - first + 1
         return batch
 
+    def step_of(self, batch: int) -> int | None:
+        """The step that takes a batch; None for one that is left out."""
+        before = 0
+        for first, last in self._skipped:
+            if first <= batch <= last:
+                return None
+            before += max(0, min(batch, last + 1) - first)
+        return batch - before
+
     def skip_from(self, first_step: int, last_step: int) -> None:
         """Leaves out the batches of these steps, and those between that were left out before."""
         wanted = (self.batch_of(first_step), self.batch_of(last_step))

@@ -128,8 +128,8 @@ class ExpectedConfig(Config, frozen=True):
 
     corpus: str
     """What the bands hold for, in words."""
-    train_bytes: Count
-    """Bytes of its training text; a run whose text differs by over a tenth is not compared."""
+    train_tokens: Count
+    """Tokens of its training text; a run whose text differs by over a tenth is not compared."""
     vocab_size: Count
     """Its vocabulary; a run with another is not compared."""
     bits_per_byte: tuple[tuple[int, float, float], ...]

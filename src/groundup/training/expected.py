@@ -6,14 +6,14 @@ the recipe. They hold for one corpus, so a run on another is not compared.
 
 import logging
 
-from groundup.tokens.loader import TokenRows
+from groundup.tokens.loader import TrainingRows
 from groundup.training.config import ExpectedConfig
 
 __all__ = ["Expected"]
 
 log = logging.getLogger(__name__)
 
-SAME_CORPUS_FRACTION = 0.1  # most that the bytes of the same corpus differ, as from day to day
+SAME_CORPUS_FRACTION = 0.1  # most that the tokens of the same corpus differ, as from day to day
 
 
 class Expected:
@@ -25,21 +25,21 @@ class Expected:
         vocab_size: Of its tokenizer.
     """
 
-    def __init__(self, config: ExpectedConfig | None, rows: TokenRows, vocab_size: int) -> None:
+    def __init__(self, config: ExpectedConfig | None, rows: TrainingRows, vocab_size: int) -> None:
         self._bands: dict[int, tuple[float, float]] = {}
         if config is None:
             return
-        same_size = abs(rows.n_bytes / config.train_bytes - 1) <= SAME_CORPUS_FRACTION
+        same_size = abs(rows.n_tokens / config.train_tokens - 1) <= SAME_CORPUS_FRACTION
         if same_size and vocab_size == config.vocab_size:
             self._bands = {step: (low, high) for step, low, high in config.bits_per_byte}
         else:
             log.info(
-                "the recipe's expected bits per byte hold for %s (%s bytes, vocabulary %s): this"
+                "the recipe's expected bits per byte hold for %s (%s tokens, vocabulary %s): this"
                 " run has %s bytes and vocabulary %s, so nothing is compared",
                 config.corpus,
-                f"{config.train_bytes:,}",
+                f"{config.train_tokens:,}",
                 f"{config.vocab_size:,}",
-                f"{rows.n_bytes:,}",
+                f"{rows.n_tokens:,}",
                 f"{vocab_size:,}",
             )
 

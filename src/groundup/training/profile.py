@@ -20,9 +20,9 @@ from groundup.core.seeds import derive
 from groundup.model import count, device
 from groundup.model.config import ModelConfig
 from groundup.model.transformer import Block, Transformer
-from groundup.tokens.loader import TokenRows
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.config import PretrainConfig
+from groundup.training.data import batch_rows, open_rows, rows_seed
 from groundup.training.loop import accumulate
 from groundup.training.microbatch import plan_rows
 from groundup.training.optimizer import build, clip_gradients
@@ -158,12 +158,11 @@ def profile(config: PretrainConfig, tokens: Artifact, *, steps: int = 5) -> Prof
         DeviceError: The device is not there or too small.
         ResourceError: Training does not fit in memory.
     """
-    T = config.model.context_length
     where = device.choose(config.device)
-    rows = TokenRows.open(tokens, "train", T)
+    rows = open_rows(config, tokens)
     vocabulary = Tokenizer.load(tokens.file("tokenizer.json")).vocab_size
     shape = ModelConfig.of(config.model, vocab_size=vocabulary)
-    batch_rows = config.batch_tokens // T
+    seed, n_rows = rows_seed(config), batch_rows(config)
     choice = plan_rows(config, shape, where)
     model = Transformer(shape, seed=derive(config.seed, "pretrain/init")).to(where)
     recompute_blocks(model, config.recompute_every_layers)
@@ -178,8 +177,7 @@ def profile(config: PretrainConfig, tokens: Artifact, *, steps: int = 5) -> Prof
 
     def step(number: int) -> None:
         watch.switch("data")
-        seed = derive(config.seed, "pretrain/rows")
-        batch = torch.from_numpy(rows.batch(seed, number, batch_rows)).to(where)
+        batch = torch.from_numpy(rows.batch(seed, number, n_rows)).to(where)
         watch.switch("other")
         accumulate(loss, batch, choice.rows)
         watch.switch("gradient norm and optimizer")
