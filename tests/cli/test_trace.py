@@ -66,8 +66,24 @@ def runs(tmp_path_factory) -> Path:
             key=name,
             inputs={"tokens": finished.reference(folder)},
         )
-        RunDir(folder, manifest, to_toml("pretrain", config)).complete()
+        model = RunDir(folder, manifest, to_toml("pretrain", config))
+        model.summary["skipped_batches"] = []
+        model.complete()
     return root
+
+
+def test_batches_that_were_left_out_count_for_no_step(runs, capsys):
+    manifest = runs / "pretrain/two/manifest.json"
+    before = manifest.read_text()
+    one, two = str(runs / "pretrain/one"), str(runs / "pretrain/two")
+    try:
+        manifest.write_text(before.replace('"skipped_batches": []', '"skipped_batches": [[1, 2]]'))
+        for run, step in ((one, "4"), (two, "2")):
+            assert main(["trace", run, "--step", step, "--row", "2", "--json"]) == 0
+        first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+        assert first["passages"] == second["passages"]
+    finally:
+        manifest.write_text(before)
 
 
 def test_a_row_is_shown_with_its_pages(runs, capsys):
