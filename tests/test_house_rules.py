@@ -179,7 +179,7 @@ def test_a_test_file_has_its_module():
 def test_there_are_recipes_and_the_demo_covers_every_stage():
     assert RECIPES
     demo = {read_recipe(p)[0] for p in RECIPES if p.parent.name == "demo"}
-    assert demo == set(STAGES)
+    assert demo == set(STAGES) - {"import"}  # which needs a model from elsewhere
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=name_of)

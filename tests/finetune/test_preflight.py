@@ -15,7 +15,7 @@ def rows(question, tokenizer):
 
 
 def test_good_rows_pass(rows, tokenizer):
-    refuse_untrainable(rows, end_id=tokenizer.end_id)
+    refuse_untrainable(rows, end_ids={tokenizer.end_id})
 
 
 def test_an_end_token_that_is_never_a_target_is_refused(rows, tokenizer):
@@ -27,19 +27,19 @@ def test_an_end_token_that_is_never_a_target_is_refused(rows, tokenizer):
         Row(row.example, row.ids[:-1], row.trained[:-1]),
     ]:
         with pytest.raises(DataError, match=r"say-2 never teaches the end token"):
-            refuse_untrainable([rows[0], broken], end_id=tokenizer.end_id)
+            refuse_untrainable([rows[0], broken], end_ids={tokenizer.end_id})
 
 
 def test_a_row_without_any_target_is_refused(rows, tokenizer):
     row = rows[0]
     broken = Row(row.example, row.ids, np.zeros_like(row.trained))
     with pytest.raises(DataError, match=r"say-1 has no token to learn"):
-        refuse_untrainable([broken], end_id=tokenizer.end_id)
+        refuse_untrainable([broken], end_ids={tokenizer.end_id})
 
 
 def test_no_rows_at_all_are_refused(tokenizer):
     with pytest.raises(DataError, match="no example to learn from"):
-        refuse_untrainable([], end_id=tokenizer.end_id)
+        refuse_untrainable([], end_ids={tokenizer.end_id})
 
 
 def test_a_prompt_of_the_examination_is_never_learned(question):

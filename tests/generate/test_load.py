@@ -27,7 +27,7 @@ def _run(path, *, stage="sft", chat_json=None, finish=True):
     return out.complete() if finish else out.abandon()
 
 
-@pytest.mark.parametrize("stage", ["pretrain", "sft", "grpo"])
+@pytest.mark.parametrize("stage", ["pretrain", "import", "sft", "grpo"])
 def test_a_finished_run_opens_and_answers(tmp_path, stage):
     artifact = _run(tmp_path / "run", stage=stage)
     for source in (artifact, tmp_path / "run"):
@@ -47,7 +47,7 @@ def test_a_finished_run_opens_and_answers(tmp_path, stage):
 
 def test_other_stages_and_unfinished_runs_are_refused(tmp_path):
     _run(tmp_path / "tokens", stage="tokens")
-    with pytest.raises(WrongKindArtifact, match="'tokens', not pretrain or sft or grpo"):
+    with pytest.raises(WrongKindArtifact, match="'tokens', not pretrain or import or sft or grpo"):
         open_model(tmp_path / "tokens")
     _run(tmp_path / "unfinished", finish=False)
     with pytest.raises(IncompleteArtifact):

@@ -25,6 +25,7 @@ _STAGE_VERBS = {
     "tokens": "documents to a tokenizer and token shards",
     "instruct": "questions and answers, from crawled pages or from your files",
     "pretrain": "tokens to a foundation model",
+    "import": "a Hugging Face folder to a model that every later stage takes",
     "finetune": "a model to one that answers (SFT), then to one that scores higher (RL)",
     "evaluate": "models side by side on held-out questions, with intervals",
     "report": "one HTML page on everything from the crawl to the answers",
@@ -35,6 +36,8 @@ first steps:
   groundup demo                               from raw pages to a chat, on this machine, in minutes
   groundup chat runs/sft/demo-...             talk to a model
   groundup serve --demo                       the OpenAI-compatible API on the demo's models
+  groundup import FOLDER                      a GPT-2, Llama, Qwen2 or Qwen3 from Hugging Face
+  groundup export RUN --to FOLDER --format gguf       for llama.cpp; --format hf for transformers
   groundup run recipes/warc --crawl.paths crawl/*.warc.gz --instruct.paths answers.json
   groundup run recipes/demo --dry-run         what would be reused, resumed and run
   groundup pretrain recipes/demo/pretrain.toml --help      every setting of a stage, explained
@@ -66,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     add_scale_flags(
         _verb(verbs, "scale", "a law of loss from finished runs, and what it forecasts")
     )
+    _add_export(verbs)
     for verb, says in (
         ("lineage", "the tree from a run back to the crawl"),
         ("verify", "rehash a run and all it was made from"),
@@ -164,6 +168,26 @@ def _add_trace(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     trace.add_argument("--row", type=int, help="row of that step's whole batch, from 0")
     trace.add_argument("--url", help="a document's URL, or its id")
     trace.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_export(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    export = _verb(verbs, "export", "a model for transformers and vLLM, or for llama.cpp, proved")
+    export.add_argument("path", metavar="RUN", type=Path, help="run directory, or its recipe")
+    export.add_argument("--to", metavar="FOLDER", type=Path, required=True, help="a new folder")
+    export.add_argument(
+        "--format",
+        choices=["hf", "gguf"],
+        default="hf",
+        help="hf: transformers, vLLM; gguf: llama.cpp",
+    )
+    export.add_argument(
+        "--type",
+        choices=["f32", "f16", "bf16", "q8_0"],
+        help="number format of the weights (default: f32 for hf, f16 for gguf; q8_0 for gguf only)",
+    )
+    export.add_argument(
+        "--no-proof", action="store_true", help="do not compare with the program it is for"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

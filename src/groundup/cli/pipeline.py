@@ -105,6 +105,12 @@ STAGES = {
         "groundup.training.run",
         "tokens to a foundation model",
     ),
+    "import": Stage(
+        "import",
+        "groundup.exchange.config:ImportConfig",
+        "groundup.exchange.run",
+        "a Hugging Face folder (GPT-2, Llama, Qwen2, Qwen3, ...) to a model for all later stages",
+    ),
     "sft": Stage(
         "finetune",
         "groundup.finetune.config:SftConfig",

@@ -16,6 +16,7 @@ from groundup.cli.pipeline import (
     target_recipe,
     with_keys,
 )
+from groundup.cli.transfer import MODEL_STAGES, folder_graph
 from groundup.core import console
 from groundup.core.artifact import Artifact
 from groundup.core.config import StageConfig, parse_flags, to_toml
@@ -23,8 +24,6 @@ from groundup.core.dial import turn
 from groundup.core.errors import ConfigError, CorruptArtifact
 
 __all__ = ["call", "demo_recipes"]
-
-MODEL_STAGES = ("pretrain", "sft", "grpo")
 
 
 def call(known: argparse.Namespace, rest: Sequence[str]) -> None:
@@ -43,6 +42,7 @@ def call(known: argparse.Namespace, rest: Sequence[str]) -> None:
         "demo": demo,
         "tokens report": tokens_report,
         "chat": chat,
+        "export": export,
         "serve": serve,
         "scale": scale,
         "lineage": lineage,
@@ -102,7 +102,8 @@ def stage(known: argparse.Namespace, rest: Sequence[str]) -> None:
             hint=f"groundup {known.verb} recipes/demo/{stages[0]}.toml; --help after it explains "
             "every setting",
         )
-    graph = load_graph(known.recipe)
+    is_folder = known.verb == "import" and known.recipe.suffix != ".toml"
+    graph = folder_graph(known.recipe) if is_folder else load_graph(known.recipe)
     target = list(graph.values())[-1]
     if target.stage not in stages:
         raise ConfigError(
@@ -175,6 +176,13 @@ def tokens_report(known: argparse.Namespace, _rest: Sequence[str]) -> None:
 
     run = find(known.path, known.runs, stages=("tokens",))
     print_report(run, texts=known.text, against=known.against, as_json=known.json)
+
+
+def export(known: argparse.Namespace, _rest: Sequence[str]) -> None:
+    """Writes a model for other programs, and proves it there."""
+    from groundup.cli import transfer
+
+    transfer.export(known)
 
 
 def chat(known: argparse.Namespace, _rest: Sequence[str]) -> None:

@@ -88,12 +88,12 @@ def ask(
     params = SamplingParams(max_new_tokens=max_new_tokens, temperature=0.0)
     completions = engine.generate(prompts, params)
     return [
-        _mark(question, completion, role)
+        _mark(question, completion, role, engine.tokenizer)
         for question, completion in zip(questions, completions, strict=True)
     ]
 
 
-def _mark(question: Example, completion: Completion, role: str) -> Answer:
+def _mark(question: Example, completion: Completion, role: str, tokenizer: Tokenizer) -> Answer:
     stopped = has_stopped(completion)
     marks = grade(completion.text, question.answer, grader=question.grader, stopped=stopped)
     return Answer(
@@ -102,7 +102,7 @@ def _mark(question: Example, completion: Completion, role: str) -> Answer:
         group=question.group or question.id,
         grader=question.grader,
         model=role,
-        prompt=chat.render_text(question.messages),
+        prompt=chat.render_text(question.messages, tokenizer=tokenizer),
         reference=question.answer,
         answer=completion.text,
         tokens=len(completion.ids),

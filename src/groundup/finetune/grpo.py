@@ -86,7 +86,7 @@ def _prompts(
         too_long, len(kept), limit_fraction=config.max_too_long_fraction, context=context
     )
     rows, _ = encode(base.tokenizer, room, context_length=context)
-    preflight.refuse_untrainable(rows, end_id=base.tokenizer.end_id)
+    preflight.refuse_untrainable(rows, end_ids=base.stop_ids)
     seen = preflight.inspect(
         rows,
         base.tokenizer,

@@ -8,7 +8,7 @@ example of every task with the trained tokens marked, and counts duplicates and 
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 from groundup.core.artifact import RunDir
@@ -101,7 +101,7 @@ def drop_leaked(
     return kept, len(examples) - len(kept)
 
 
-def refuse_untrainable(rows: Sequence[Row], *, end_id: int) -> None:
+def refuse_untrainable(rows: Sequence[Row], *, end_ids: Collection[int]) -> None:
     """Checks that every row teaches something, and teaches to stop.
 
     Raises:
@@ -119,7 +119,7 @@ def refuse_untrainable(rows: Sequence[Row], *, end_id: int) -> None:
                 hint="every example needs an answer; look at it in train.jsonl",
                 source=row.example.id,
             )
-        if not row.trained[-1] or int(row.ids[-1]) != end_id:
+        if not row.trained[-1] or int(row.ids[-1]) not in end_ids:
             raise DataError(
                 f"example {row.example.id} never teaches the end token: the model would not stop",
                 hint="the chat template has to end every answer with a trained end token",

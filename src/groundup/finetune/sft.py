@@ -87,7 +87,7 @@ def _training_rows(
     refuse_too_long(
         len(too_long), len(kept), limit_fraction=config.max_too_long_fraction, context=context
     )
-    preflight.refuse_untrainable(rows, end_id=base.tokenizer.end_id)
+    preflight.refuse_untrainable(rows, end_ids=base.stop_ids)
     seen = preflight.inspect(
         rows,
         base.tokenizer,

@@ -31,12 +31,14 @@ class Wave:
         seeds: One for each row.
         stop_ids: Tokens that end a row.
         texts: A text stream for each row that watches for stop texts; None when there are none.
+        n_ids: Ids that may come next, from 0: a padded vocabulary has more rows than tokens.
     """
 
     prompts: Sequence[Sequence[int]]
     seeds: Sequence[int]
     stop_ids: Sequence[int]
     texts: Sequence[TextStream] | None
+    n_ids: int
 
 
 def waves(
@@ -74,7 +76,7 @@ def run_wave(
     stop_ids = torch.tensor(wave.stop_ids)
     stopped_N = torch.zeros(n_rows, dtype=torch.bool)
     rows_B = torch.arange(n_rows)  # which row of the wave each running row is
-    cache, logits_BV = _prefill(model, wave.prompts, steps)
+    cache, logits_BV = _prefill(model, wave, steps)
     for step in range(steps):
         new_B = choose(logits_BV, params, draws_NG[rows_B.to(model.device), step])
         ids_B = new_B.cpu()
@@ -90,17 +92,17 @@ def run_wave(
             break
         if not going_B.all():
             rows_B, new_B = _retire(cache, going_B, rows_B, new_B)
-        logits_BV = model.head(model.hidden(new_B[:, None], cache=cache)[:, -1]).float()
+        hidden_BD = model.hidden(new_B[:, None], cache=cache)[:, -1]
+        logits_BV = model.head(hidden_BD)[:, : wave.n_ids].float()
     return [
         (ids, logp_NG[row, : len(ids)].tolist() if params.logprobs else None, bool(stopped_N[row]))
         for row, ids in enumerate([id for id in row if id >= 0] for row in ids_NG.tolist())
     ]
 
 
-def _prefill(
-    model: Transformer, prompts: Sequence[Sequence[int]], steps: int
-) -> tuple[Cache, Tensor]:
+def _prefill(model: Transformer, wave: Wave, steps: int) -> tuple[Cache, Tensor]:
     """Reads the prompts, equal ones once; the filled cache and the logits that follow, (N, V)."""
+    prompts = wave.prompts
     unique = {
         tuple(prompt): index for index, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))
     }
@@ -115,7 +117,7 @@ def _prefill(
     chunk = max(1, _PREFILL_TOKENS // len(unique))
     for start in range(0, width, chunk):
         hidden_UPD = model.hidden(ids_UP[:, start : start + chunk], cache=cache)
-    logits_UV = model.head(hidden_UPD[:, -1]).float()
+    logits_UV = model.head(hidden_UPD[:, -1])[:, : wave.n_ids].float()
     if len(unique) == len(prompts):
         return cache, logits_UV
     rows_N = torch.tensor([unique[tuple(prompt)] for prompt in prompts], device=model.device)

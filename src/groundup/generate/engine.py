@@ -128,6 +128,7 @@ class Engine:
                 seeds=[seeds[row] for row in rows],
                 stop_ids=sorted(self.stop_ids),
                 texts=texts,
+                n_ids=self.tokenizer.vocab_size,
             )
             with self.model.steady():
                 results = run_wave(self.model, wave, params)
@@ -204,7 +205,7 @@ class Engine:
     def _next_logits(self, ids: list[int], cache: Cache) -> Tensor:
         """Logits after one row's new tokens; not a generator, so the mode ends before a yield."""
         hidden_BTD = self.model.hidden(torch.tensor([ids], device=self.model.device), cache=cache)
-        logits_V: Tensor = self.model.head(hidden_BTD[0, -1])
+        logits_V: Tensor = self.model.head(hidden_BTD[0, -1])[: self.tokenizer.vocab_size]
         return logits_V.float()
 
     def _check(self, prompt: Sequence[int]) -> None:

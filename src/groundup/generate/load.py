@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from groundup.core.artifact import Artifact
-from groundup.core.errors import CorruptArtifact
+from groundup.core.errors import CorruptArtifact, DataError
 from groundup.core.records import Message
 from groundup.generate.engine import Engine
 from groundup.model import weights
@@ -18,7 +18,7 @@ from groundup.tokens.tokenizer import Tokenizer
 
 __all__ = ["LoadedModel", "open_model"]
 
-_STAGES = ("pretrain", "sft", "grpo")
+_STAGES = ("pretrain", "import", "sft", "grpo")
 _FOLDER = "model"
 _TOKENIZER_FILE = "tokenizer.json"
 _CHAT_FILE = "chat.json"
@@ -57,7 +57,7 @@ class LoadedModel:
 
 
 def open_model(run: Path | Artifact, *, device: str = "auto") -> LoadedModel:
-    """Opens the model that a pretrain, sft or grpo run made.
+    """Opens the model that a pretrain, import, sft or grpo run made.
 
     Raises:
         ArtifactError: The run is not there, not finished, of another stage, or damaged.
@@ -68,31 +68,28 @@ def open_model(run: Path | Artifact, *, device: str = "auto") -> LoadedModel:
     paths = {name: artifact.file(f"{_FOLDER}/{name}", check=True) for name in files}
     model = weights.load(artifact.path / _FOLDER, device=choose(device))
     tokenizer = Tokenizer.load(paths[_TOKENIZER_FILE])
-    if tokenizer.vocab_size != model.config.vocab_size:
+    stop_ids = _take_template(tokenizer, paths[_CHAT_FILE])
+    rows = model.config.vocab_size
+    padded = tokenizer.template is not None and tokenizer.vocab_size < rows  # as Qwen's are
+    if tokenizer.vocab_size != rows and not padded:
         raise CorruptArtifact(
-            f"{artifact.path}: the tokenizer has {tokenizer.vocab_size} ids, the model"
-            f" {model.config.vocab_size}",
+            f"{artifact.path}: the tokenizer has {tokenizer.vocab_size} ids, the model {rows}",
             hint="build the run again",
         )
     return LoadedModel(
         name=artifact.manifest.name,
         model=model,
         tokenizer=tokenizer,
-        stop_ids=_stop_ids(paths[_CHAT_FILE]),
+        stop_ids=stop_ids,
         context_length=model.config.context_length,
     )
 
 
-def _stop_ids(path: Path) -> frozenset[int]:
-    """The stop ids of `chat.json`, whose template must be the one that this program renders."""
+def _take_template(tokenizer: Tokenizer, path: Path) -> frozenset[int]:
+    """Gives the tokenizer the template that `chat.json` names; returns its stop ids."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        template, stop_ids = values["template"], frozenset(map(int, values["stop_ids"]))
-    except (ValueError, KeyError, TypeError) as error:
+        return chat.use_template(tokenizer, json.loads(path.read_text(encoding="utf-8")))
+    except DataError as error:
+        raise CorruptArtifact(f"{path}: {error.message}", hint=error.hint) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptArtifact(f"{path} is damaged", hint="build the model's run again") from error
-    if template != chat.TEMPLATE:
-        raise CorruptArtifact(
-            f"{path} names the chat template {template!r}; this program has {chat.TEMPLATE!r}",
-            hint="use the version of groundup that made the model",
-        )
-    return stop_ids

@@ -11,7 +11,14 @@ from torch import Tensor, nn
 
 from groundup.model.config import RopeScaling
 
-__all__ = ["LearnedPositions", "RotaryPositions", "Rotation", "no_rotation", "rotate"]
+__all__ = [
+    "LearnedPositions",
+    "RotaryPositions",
+    "Rotation",
+    "no_rotation",
+    "rotate",
+    "stretch_factors",
+]
 
 Rotation = tuple[Tensor, ...]
 """Cosine and sine, each (T, C/2) or (B, 1, T, C/2); nothing for learned positions."""
@@ -52,9 +59,9 @@ class RotaryPositions(nn.Module):
         scaling: RopeScaling | None = None,
     ) -> None:
         super().__init__()
-        periods = theta ** (torch.arange(0, d_head, 2, dtype=torch.float64) / d_head)
+        periods = _periods(d_head, theta)
         if scaling is not None:
-            periods = _stretch(periods, scaling)
+            periods = periods * stretch_factors(d_head, theta, scaling)
         angles = torch.arange(context_length, dtype=torch.float64)[:, None] / periods
         self.register_buffer("cos", angles.cos().float(), persistent=False)
         self.register_buffer("sin", angles.sin().float(), persistent=False)
@@ -71,16 +78,21 @@ class RotaryPositions(nn.Module):
         return cos.to(dtype), sin.to(dtype)
 
 
-def _stretch(periods: Tensor, scaling: RopeScaling) -> Tensor:
-    """Llama 3.1's longer periods, in positions per radian; see `RopeScaling`.
+def _periods(d_head: int, theta: float) -> Tensor:
+    """Positions per radian of each pair: float64 (C/2,)."""
+    return theta ** (torch.arange(0, d_head, 2, dtype=torch.float64) / d_head)
+
+
+def stretch_factors(d_head: int, theta: float, scaling: RopeScaling) -> Tensor:
+    """How many times longer Llama 3.1 makes each pair's period: float64 (C/2,); see `RopeScaling`.
 
     turns = original_context / (2 pi period); kept = clamp((turns - low) / (high - low), 0, 1);
     frequency' = frequency * (kept + (1 - kept) / factor)
     """
     low, high = scaling.low_frequency_factor, scaling.high_frequency_factor
-    turns = scaling.original_context_length / (2 * math.pi * periods)
+    turns = scaling.original_context_length / (2 * math.pi * _periods(d_head, theta))
     kept = ((turns - low) / (high - low)).clamp(0, 1)
-    return periods / (kept + (1 - kept) / scaling.factor)
+    return 1 / (kept + (1 - kept) / scaling.factor)
 
 
 def rotate(x_BHTC: Tensor, rotation: Rotation) -> Tensor:

@@ -1,18 +1,23 @@
-"""A model on disk: `model.safetensors` (float32) and `config.json`, in one folder."""
+"""A model on disk: `model.safetensors` and `config.json`, in one folder.
+
+Our own models are float32; an imported one keeps the number format that it came in.
+"""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from groundup.core.artifact import publish
 from groundup.core.errors import CorruptArtifact, MissingArtifact
 from groundup.model.config import ModelConfig
 from groundup.model.transformer import Transformer
 
-__all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "load", "read_config", "save"]
+__all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "load", "read_config", "save", "write"]
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -21,14 +26,19 @@ _FORMAT = "groundup-transformer-1"
 
 def save(model: Transformer, folder: Path) -> None:
     """Writes both files, each whole or not at all. A tied output layer is written once."""
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         name: parameter.detach().to("cpu", torch.float32).contiguous()
         for name, parameter in model.named_parameters()  # names a shared tensor once
     }
+    write(tensors, model.config, folder)
+
+
+def write(tensors: Mapping[str, Tensor], config: ModelConfig, folder: Path) -> None:
+    """`save` for tensors without a model; they keep their number format."""
+    folder.mkdir(parents=True, exist_ok=True)
     with publish(folder / WEIGHTS_FILE) as partial:
-        save_file(tensors, partial, metadata={"format": _FORMAT})
-    values = {"format": _FORMAT, **model.config.model_dump(mode="json")}
+        save_file(dict(tensors), partial, metadata={"format": _FORMAT})
+    values = {"format": _FORMAT, **config.model_dump(mode="json")}
     with publish(folder / CONFIG_FILE) as partial:
         partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 

@@ -8,17 +8,22 @@ Template `groundup-1`, without any space or line break between the parts:
 
 The system turn may be left out; further turns follow in the same way. A marker is one special
 token, and the text between markers is encoded as ordinary text, so no message can forge a marker.
+The same template in Jinja, for programs that render with that, is `JINJA`.
+
+A model from elsewhere keeps its own template (`Tokenizer.template`, `jinja_template.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from groundup.core.errors import DataError
 from groundup.core.records import Message
+from groundup.tokens.jinja_template import JinjaTemplate
 from groundup.tokens.tokenizer import ASSISTANT, END, SYSTEM, USER, Tokenizer
 
 __all__ = [
+    "JINJA",
     "TEMPLATE",
     "Rendered",
     "check_messages",
@@ -27,9 +32,22 @@ __all__ = [
     "render_text",
     "stop_ids",
     "template_json",
+    "use_template",
 ]
 
 TEMPLATE = "groundup-1"
+
+JINJA = (
+    "{%- for message in messages -%}"
+    "{%- if message['role'] not in ['system', 'user', 'assistant'] -%}"
+    "{{- raise_exception('unknown role ' + message['role']) -}}"
+    "{%- endif -%}"
+    "{{- '<|' + message['role'] + '|>' + message['content'] -}}"
+    "{%- if message['role'] == 'assistant' -%}{{- '<|end|>' -}}{%- endif -%}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"
+)
+"""Template `groundup-1` for transformers, vLLM and llama.cpp."""
 
 _MARKERS = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
 _ROLES_HINT = "an optional system message, then user and assistant in turn, ending with user"
@@ -83,6 +101,8 @@ def prompt_ids(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
             markers.
     """
     check_messages(messages)
+    if tokenizer.template is not None:
+        return tokenizer.template.prompt_ids(tokenizer, messages)
     ids = []
     for message in messages:
         ids.append(tokenizer.special_id(_MARKERS[message.role]))
@@ -97,20 +117,39 @@ def render_example(tokenizer: Tokenizer, messages: Sequence[Message], answer: st
     """Prompt, answer and end token, with the mask of what is trained.
 
     Raises:
-        DataError: The messages are not a prompt (`check_messages`).
+        DataError: The messages are not a prompt (`check_messages`), or a template from elsewhere
+            does not say which tokens are the answer.
     """
+    if tokenizer.template is not None:
+        check_messages(messages)
+        prompt, target = tokenizer.template.example_ids(tokenizer, messages, answer)
+        return _rendered(prompt, target)
     prompt = prompt_ids(tokenizer, messages)
     target = [*tokenizer.encode(answer), tokenizer.end_id]
+    return _rendered(prompt, target)
+
+
+def _rendered(prompt: list[int], target: list[int]) -> Rendered:
     return Rendered(ids=[*prompt, *target], trained=[False] * len(prompt) + [True] * len(target))
 
 
-def render_text(messages: Sequence[Message], answer: str | None = None) -> str:
+def render_text(
+    messages: Sequence[Message], answer: str | None = None, *, tokenizer: Tokenizer | None = None
+) -> str:
     """The conversation as the template writes it, for people; not for encoding.
+
+    Args:
+        messages: A prompt.
+        answer: What the assistant said to it.
+        tokenizer: That of the model, whose template may be another than ours.
 
     Raises:
         DataError: The messages are not a prompt (`check_messages`).
     """
     check_messages(messages)
+    if tokenizer is not None and tokenizer.template is not None:
+        said = [] if answer is None else [Message("assistant", answer)]
+        return tokenizer.template.text([*messages, *said], prompt=answer is None)
     parts = []
     for message in messages:
         end = END if message.role == "assistant" else ""
@@ -123,9 +162,28 @@ def render_text(messages: Sequence[Message], answer: str | None = None) -> str:
 
 def stop_ids(tokenizer: Tokenizer) -> frozenset[int]:
     """Ids that end an answer: the end token, and any marker, for no answer contains one."""
-    return tokenizer.stop_ids
+    return tokenizer.stop_ids if tokenizer.template is None else tokenizer.template.stop_ids
 
 
 def template_json(tokenizer: Tokenizer) -> dict[str, Any]:
     """What a model folder's `chat.json` says of the template that the model was tuned with."""
+    if tokenizer.template is not None:
+        return tokenizer.template.to_json()
     return {"template": TEMPLATE, "stop_ids": sorted(stop_ids(tokenizer))}
+
+
+def use_template(tokenizer: Tokenizer, values: Mapping[str, Any]) -> frozenset[int]:
+    """Makes a tokenizer write conversations as a `chat.json` says; returns the ids that end one.
+
+    Raises:
+        DataError: It names a template that this program does not have.
+        KeyError, TypeError, ValueError: It is damaged.
+    """
+    if values["template"] == "jinja":
+        tokenizer.template = JinjaTemplate.from_json(values)
+    elif values["template"] != TEMPLATE:
+        raise DataError(
+            f"it names the chat template {values['template']!r}; this program has {TEMPLATE!r}",
+            hint="use the version of groundup that made the model",
+        )
+    return frozenset(map(int, values["stop_ids"]))

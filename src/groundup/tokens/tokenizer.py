@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tiktoken
 
@@ -19,6 +20,9 @@ from groundup.core.errors import ArtifactError, ConfigError, DataError
 from groundup.tokens.split import PATTERNS, PatternName, cut_runs
 from groundup.tokens.tokenizer_json import to_json
 from groundup.tokens.vocabulary import Vocabulary, from_json
+
+if TYPE_CHECKING:
+    from groundup.tokens.jinja_template import JinjaTemplate
 
 __all__ = ["ASSISTANT", "END", "SPECIAL", "SYSTEM", "USER", "Tokenizer"]
 
@@ -39,7 +43,11 @@ class Tokenizer:
     Attributes:
         special: Text of each special token to its id.
         pattern: Name of the pattern that cuts text into pieces.
+        template: How conversations are written for a model from elsewhere; None: with our markers
+            (`chat.py`).
     """
+
+    template: "JinjaTemplate | None" = None
 
     def __init__(
         self,
@@ -111,11 +119,15 @@ class Tokenizer:
 
     def save(self, path: Path) -> None:
         """Writes `tokenizer.json`; one that was loaded is written as it was, byte for byte."""
+        path.write_bytes(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The bytes of `tokenizer.json`."""
         if self._file is None:
             tokens = self._tokens[: len(self._tokens) - len(self.special)]
             value = to_json(tokens, self.special, self.pattern)
             self._file = (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
-        path.write_bytes(self._file)
+        return self._file
 
     @property
     def vocab_size(self) -> int:
