@@ -1,4 +1,5 @@
 import json
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
@@ -142,6 +143,35 @@ def test_the_rows_that_show_a_span_are_found(n_tokens, context_length, span, bef
         if shown & wanted:
             expected.append(number)
     assert rows.visits(5, start, stop, before=before) == expected
+
+
+def written_out_order(seed, n_tokens, width, epoch):
+    """Where the rows of an epoch begin, from the rules in words and Python's own integers."""
+
+    def named(name):
+        return int.from_bytes(sha256(name.encode()).digest()[:8], "big") >> 1
+
+    def splitmix64(state):  # the output function of Vigna's splitmix64.c
+        z = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+        return z ^ (z >> 31)
+
+    n_rows = n_tokens // width
+    cut = named(f"{seed}/tokens/cut/{epoch}") % (n_tokens - n_rows * width + 1)
+    key = named(f"{seed}/tokens/order/{epoch}")
+    hashes = [splitmix64((row * 0x9E3779B97F4A7C15 + key) % 2**64) for row in range(1, n_rows + 1)]
+    return [cut + row * width for row in sorted(range(n_rows), key=hashes.__getitem__)]
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**63), n_tokens=st.integers(20, 300), width=st.integers(1, 9))
+def test_the_order_is_the_one_that_earlier_runs_had(seed, n_tokens, width):
+    rows = rows_of(range(n_tokens), width)
+    expected = [
+        start for epoch in range(3) for start in written_out_order(seed, n_tokens, width, epoch)
+    ]
+    assert [rows.place(seed, number) for number in range(len(expected))] == expected
+    assert rows.batch(seed, 0, 2)[:, 1].tolist() == expected[:2]
 
 
 def test_an_id_outside_the_vocabulary_is_found_out():

@@ -169,6 +169,10 @@ def tokens_section(artifact: Artifact, studio: Studio) -> Section:
         if tokens and size:
             rows.append((f"{split}: text", bytes_text(size)))
             rows.append((f"{split}: bytes per token", f"{size / tokens:.2f}"))
+    for name, counts in about.get("sources", {}).items():
+        rows.append((f"source {name}: training tokens", count_text(counts["train_tokens"])))
+    if removed := read_json(artifact, "opt_out.json"):
+        rows.append(("documents left out on request", count_text(removed["documents"])))
     blocks: list[Block] = [Table("Tokens", ("", "number"), rows, brief=True)]
     if artifact.has("tokenizer.json"):
         blocks += _token_samples(Tokenizer.load(artifact.file("tokenizer.json")))

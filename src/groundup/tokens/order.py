@@ -15,7 +15,7 @@ from groundup.core.seeds import derive
 __all__ = ["SORTED_ROWS", "FeistelOrder", "Order", "SortedOrder", "epoch_order"]
 
 SORTED_ROWS = 2**22
-"""Largest epoch that is sorted: 32 MiB for its table, 0.3 s to make it."""
+"""Largest epoch that is sorted: 32 MiB for its table, under a second to make it."""
 
 _ROUNDS = 6
 _WORD = 2**64 - 1
