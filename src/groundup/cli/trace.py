@@ -48,7 +48,7 @@ class _Training:
                 f"{tokens.path} is not what {run.path} was trained on: its digest has changed",
                 hint="put the tokens run back as it was",
             )
-        order = BatchOrder.of(run.manifest.summary["skipped_batches"])
+        order = BatchOrder.of(run.manifest.summary.get("skipped_batches", ()))
         return cls(run, tokens, config, open_rows(config, tokens), order)
 
 
