@@ -36,7 +36,7 @@ def reference() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def declarations() -> list[str]:
-    """The Universal Declaration of Human Rights in 442 languages."""
+    """The Universal Declaration of Human Rights in 442 languages: 523 texts, 40 scripts."""
     if not UDHR.exists():
         pytest.skip("the shared language data is not on this machine")
     lines = pa.input_stream(UDHR, compression="zstd").read().decode().splitlines()

@@ -20,6 +20,15 @@ def test_any_text_comes_back_whole(tokenizer, text):
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
+@pytest.mark.parametrize("pattern", ["gpt2", "cl100k", "qwen2"])
+def test_every_declaration_in_every_script_comes_back_whole(declarations, pattern):
+    texts = [text[:200] for text in declarations[::20]]
+    tokenizer = Tokenizer(train(texts, vocab_size=600, pattern=pattern), pattern=pattern)
+    assert len(declarations) == 523
+    for text in declarations:
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
 @given(UNICODE)
 def test_token_bytes_join_to_the_text(tokenizer, text):
     ids = tokenizer.encode(text)

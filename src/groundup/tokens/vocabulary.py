@@ -3,16 +3,16 @@
 Besides our own files those of GPT-2, Llama 3, Qwen2 and Qwen3 are read: ids of bytes in any order,
 special tokens at any id, further added tokens, `ignore_merges`, and Unicode normal form C.
 
-Encoding is by rank (`tokenizer`), which gives the ids of Hugging Face `tokenizers` when every token
-is what its own bytes merge to, as BPE training makes it, and when later merges have higher ids. The
-second is checked here. A token that no merge makes is never given by Hugging Face but as a whole
-piece under `ignore_merges`, so it is known by id only, unless that is set.
+Encoding is by rank (`tokenizer`). A file for which that could give other ids than Hugging Face
+`tokenizers` gives is refused (`merges`). A token that no merge makes is known by its id only, but
+under `ignore_merges`, where a piece that is a token is given as that token.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from groundup.tokens.merges import Merge, not_by_rank
 from groundup.tokens.split import PUBLISHED, PatternName
 from groundup.tokens.tokenizer_json import BYTES, UnknownFormat
 
@@ -65,12 +65,17 @@ def _read(value: dict[str, Any]) -> Vocabulary:
     whole = {**special, **added}
     ids = {written: id for written, id in model["vocab"].items() if written not in whole}
     tokens = _by_id(ids, whole)
-    merged = _merged_ids(model["merges"], ids)
+    merges = _merges(model["merges"], ids)
+    merged = {result for _, _, result in merges}
+    whole_first = model.get("ignore_merges", False)
     ranks = {
         tokens[id]: id
         for id in sorted(ids.values())
-        if len(tokens[id]) == 1 or id in merged or model.get("ignore_merges", False)
+        if len(tokens[id]) == 1 or id in merged or whole_first
     }
+    odd = not_by_rank(merges, ranks, whole_first=whole_first)
+    if odd is not None:
+        raise UnknownFormat(f"its merges do not give the token {tokens[odd]!r} by rank")
     missing = [byte for byte in range(256) if bytes([byte]) not in ranks]
     if missing:
         raise UnknownFormat(f"it has no token for the byte 0x{missing[0]:02x}")
@@ -116,23 +121,21 @@ def _by_id(ids: Mapping[str, int], whole: Mapping[str, int]) -> list[bytes]:
     return tokens
 
 
-def _merged_ids(merges: Sequence[Any], ids: Mapping[str, int]) -> set[int]:
-    """Ids of the tokens that merges make.
+def _merges(merges: Sequence[Any], ids: Mapping[str, int]) -> list[Merge]:
+    """Merges by id.
 
     Raises:
         UnknownFormat: A merge is of or to no token, or they are not in the order of the ids.
     """
-    found: set[int] = set()
-    last = -1
+    found: list[Merge] = []
     for merge in merges:
         left, right = merge.split(" ") if isinstance(merge, str) else merge
         if left not in ids or right not in ids or left + right not in ids:
             raise UnknownFormat(f"its merge of {left!r} and {right!r} is not one of tokens")
         id = ids[left + right]
-        if id < last:
+        if found and id < found[-1][2]:
             raise UnknownFormat("its merges are not in the order of their ids")
-        last = id
-        found.add(id)
+        found.append((ids[left], ids[right], id))
     return found
 
 
