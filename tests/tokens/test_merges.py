@@ -75,7 +75,7 @@ def test_a_merge_that_an_earlier_one_prevents_is_found():
 
 
 def test_of_equal_merges_the_leftmost_comes_first():
-    # aaa is (aa)(a), never (a)(aa)
+    # three a become aa and a, not a and aa
     for pair, is_good in ((("aa", "a"), True), (("a", "aa"), False)):
         _, ids, vocab = both([("a", "a"), pair], whole_first=False)
         assert (not_by_rank(ids, letters(vocab), whole_first=False) is None) is is_good
