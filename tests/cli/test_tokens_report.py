@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from groundup.cli.main import main
-from groundup.core.artifact import Manifest, RunDir
+from groundup.core.artifact import Artifact, Manifest, RunDir
 from groundup.core.records import DOCUMENT_COLUMNS
 from groundup.tokens.tokenizer import Tokenizer
 
@@ -119,6 +119,26 @@ def test_help_says_what_it_takes(capsys):
     shown = capsys.readouterr().out
     assert "--against" in shown
     assert "--text" in shown
+
+
+def test_named_corpora_are_the_sources_also_of_a_run_that_took_them_over(
+    tmp_path, tokens_run, capsys
+):
+    corpus = Artifact.open(tokens_run.parents[1] / "corpus" / "mine")
+    inputs = {"corpora.web": corpus.reference(tmp_path / "tokens" / "several")}
+    several = finished(tmp_path, "several", inputs, tokens_run)
+    assert list(report(capsys, several.path)["by_source"]) == ["web"]
+    inputs = {"tokens": several.reference(tmp_path / "tokens" / "less")}
+    less = finished(tmp_path, "less", inputs, tokens_run)
+    assert report(capsys, less.path)["by_source"]["web"]["texts"] == 2
+
+
+def finished(folder, name, inputs, like):
+    manifest = Manifest(stage="tokens", stage_version=1, name=name, key="1" * 12, inputs=inputs)
+    run = RunDir(folder / "tokens" / name, manifest, "")
+    with run.publish("tokenizer.json") as partial:
+        partial.write_bytes((like / "tokenizer.json").read_bytes())
+    return run.complete()
 
 
 def test_a_run_of_another_stage_is_refused(tokens_run, capsys):

@@ -131,15 +131,25 @@ def _cache() -> Path:
 
 
 def _passages(run: Artifact) -> Iterator[Passage]:
-    """The documents of the run's corpora; a source is an archive or file that pages came from."""
-    for role, reference in run.manifest.inputs.items():
-        if reference.stage != "corpus":
-            continue
-        for path in run.input(role).files("documents/*.parquet"):
+    """The documents of the run's corpora.
+
+    A source is a named corpus of several, else an archive or file that pages came from.
+    """
+    for name, corpus in _corpora(run):
+        for path in corpus.files("documents/*.parquet"):
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(256, columns=["text", "language", "source"]):
                     for row in batch.to_pylist():
-                        yield Passage(**row)
+                        yield Passage(row["text"], row["language"], name or row["source"])
+
+
+def _corpora(run: Artifact) -> Iterator[tuple[str, Artifact]]:
+    """Name and run of each corpus; the name is empty where there is only one."""
+    for role, reference in run.manifest.inputs.items():
+        if reference.stage == "corpus":
+            yield role.partition(".")[2], run.input(role)
+        elif role == "tokens":  # its shards were taken over from another run
+            yield from _corpora(run.input(role))
 
 
 def _read(path: Path) -> Iterator[Passage]:
