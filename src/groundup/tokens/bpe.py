@@ -30,8 +30,8 @@ MAX_TEXT_BYTES = 2**31 - 1
 MAX_PIECES_BYTES = 6 * 2**20
 """UTF-8 bytes of different pieces that rustbpe is given: under 400 MiB of memory."""
 
-_PART_CHARACTERS = 2**18
-_BUFFER_PARTS = 64  # parts that rustbpe takes over at a time
+_PART_CHARACTERS = 2**16
+_BUFFER_PARTS = 256  # that rustbpe takes over at a time: 16 million characters at most
 
 log = logging.getLogger(__name__)
 
