@@ -94,8 +94,19 @@ def test_the_stream_is_the_splits_tokens_after_one_end_token():
 
 def test_baselines_are_bits_for_the_bytes_of_the_validation_text():
     train, validation = rows_of([1, 2, 3, 0] * 5, 4), rows_of([1, 2, 2, 0], 4)
-    found = baselines(train, validation, vocab_size=4, order=3)
+    found = baselines([train], validation, vocab_size=4, order=3)
     nats = witten_bell_nats(stream(train), stream(validation), vocab_size=4, order=3)
     assert found.unigram_bits_per_byte == pytest.approx(nats[0] / math.log(2) / 5)
     assert found.ngram_bits_per_byte == pytest.approx(nats[2] / math.log(2) / 5)
     assert (found.ngram_order, found.train_tokens) == (3, 20)
+
+
+def test_of_several_streams_each_is_counted_in_proportion_to_its_size():
+    one, two = rows_of([1, 2, 3, 0] * 10, 4), rows_of([3, 3, 2, 0] * 5, 4)
+    validation = rows_of([1, 2, 2, 0], 4)
+    whole = baselines([one, two], validation, vocab_size=4, order=2)
+    both = np.array([0, *[1, 2, 3, 0] * 10, *[3, 3, 2, 0] * 5])
+    nats = witten_bell_nats(both, stream(validation), vocab_size=4, order=2)
+    assert whole.ngram_bits_per_byte == pytest.approx(nats[1] / math.log(2) / 5)
+    half = baselines([one, two], validation, vocab_size=4, order=2, max_train_tokens=30)
+    assert half.train_tokens == 20 + 8  # 20 and 10, in whole rows of 4

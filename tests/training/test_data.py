@@ -9,7 +9,13 @@ from groundup.core.errors import ConfigError, CorruptArtifact
 from groundup.tokens.loader import TokenRows
 from groundup.training import run as stage
 from groundup.training.config import PretrainConfig
-from groundup.training.data import TOKENS_DIGEST, check_same_tokens, open_rows, preview
+from groundup.training.data import (
+    TOKENS_DIGEST,
+    check_same_tokens,
+    open_rows,
+    preview,
+    training_streams,
+)
 
 WEIGHTS = {"letters": 1.0, "digits": 3.0}
 
@@ -32,6 +38,16 @@ def test_rows_come_from_the_sources_by_weight(mixed_tokens, config):
     is_digit = ((ids >= ord("0")) & (ids <= ord("9"))).any(axis=1)
     assert is_digit.sum() == 24
     assert isinstance(open_rows(config, mixed_tokens), TokenRows)
+
+
+def test_the_ngram_model_counts_the_sources_that_are_trained_on(mixed_tokens, tokens, config):
+    def sizes(config, tokens):
+        return [rows.n_tokens for rows in training_streams(config, tokens)]
+
+    assert sizes(config, mixed_tokens) == [1000, 4000]
+    only = config.model_copy(update={"mixture": {"letters": 2.0}})
+    assert sizes(only, mixed_tokens) == [4000]
+    assert sizes(config, tokens) == [TokenRows.open(tokens, "train", 32).n_tokens]
 
 
 def test_the_mixture_is_in_the_key_only_when_it_is_given(config):

@@ -9,7 +9,7 @@ of Chen and Goodman 1998 (TR-10-98, section 2.5, eq. 17).
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -42,7 +42,7 @@ class Baselines:
 
 
 def baselines(
-    train: TokenRows,
+    train: Sequence[TokenRows],
     validation: TokenRows,
     *,
     vocab_size: int,
@@ -54,9 +54,11 @@ def baselines(
     Costs a few seconds and about 100 bytes of memory for each training token.
 
     Args:
-        max_train_tokens: Counts only so many tokens, from the start; None counts all.
+        train: The training text, in one or several streams.
+        max_train_tokens: Counts only so many tokens, from the start of each stream in proportion to
+            its size; None counts all.
     """
-    train_N = stream(train, max_train_tokens)
+    train_N = _joined(train, max_train_tokens)
     nats = witten_bell_nats(train_N, stream(validation), vocab_size=vocab_size, order=order)
     bits = [total / math.log(2) / validation.n_bytes for total in nats]
     return Baselines(
@@ -65,6 +67,16 @@ def baselines(
         ngram_order=order,
         train_tokens=len(train_N) - 1,
     )
+
+
+def _joined(streams: Sequence[TokenRows], max_tokens: int | None) -> Ints:
+    """The streams one after another; a later one's virtual end token is the one before it."""
+    total = sum(rows.n_tokens for rows in streams)
+    parts = [
+        stream(rows, None if max_tokens is None else max_tokens * rows.n_tokens // total)
+        for rows in streams
+    ]
+    return np.concatenate([parts[0], *(part[1:] for part in parts[1:])])
 
 
 def stream(rows: TokenRows, max_tokens: int | None = None) -> Ints:

@@ -16,7 +16,7 @@ from groundup.core.seeds import derive
 from groundup.tokens.interleave import Interleave
 from groundup.tokens.loader import TokenRows, TrainingRows
 
-__all__ = ["MixedRows", "check_sources", "open_training_rows", "source_seed"]
+__all__ = ["MixedRows", "check_sources", "open_training_rows", "source_seed", "sources_of"]
 
 
 class MixedRows:

@@ -7,8 +7,8 @@ from groundup.core.artifact import Artifact, RunDir
 from groundup.core.errors import CorruptArtifact
 from groundup.core.seeds import derive
 from groundup.tokens.exposure import Exposure, check_epochs, exposures, show
-from groundup.tokens.loader import TrainingRows
-from groundup.tokens.mixture import open_training_rows
+from groundup.tokens.loader import TokenRows, TrainingRows
+from groundup.tokens.mixture import open_training_rows, sources_of
 from groundup.training.config import PretrainConfig
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "preview",
     "rows_seed",
     "source_summary",
+    "training_streams",
 ]
 
 TOKENS_DIGEST = "tokens.digest"
@@ -33,6 +34,13 @@ def open_rows(config: PretrainConfig, tokens: Artifact) -> TrainingRows:
         DataError: Too few tokens for one row.
     """
     return open_training_rows(tokens, config.model.context_length, config.mixture)
+
+
+def training_streams(config: PretrainConfig, tokens: Artifact) -> list[TokenRows]:
+    """The text that the rows come from, each source in order."""
+    width = config.model.context_length
+    names: list[str | None] = [*sorted(config.mixture or sources_of(tokens))]
+    return [TokenRows.open(tokens, "train", width, source=name) for name in names or [None]]
 
 
 def rows_seed(config: PretrainConfig) -> int:

@@ -20,7 +20,13 @@ from groundup.tokens.loader import TokenRows
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training import checkpoint
 from groundup.training.config import PretrainConfig
-from groundup.training.data import TOKENS_DIGEST, check_same_tokens, preview, source_summary
+from groundup.training.data import (
+    TOKENS_DIGEST,
+    check_same_tokens,
+    preview,
+    source_summary,
+    training_streams,
+)
 from groundup.training.publish import publish_model
 from groundup.training.session import Session
 
@@ -67,7 +73,7 @@ def _baselines(
     path = out.path / BASELINES
     if not path.exists():
         found = baselines(
-            TokenRows.open(tokens, "train", config.model.context_length),
+            training_streams(config, tokens),
             TokenRows.open(tokens, "validation", config.model.context_length),
             vocab_size=tokenizer.vocab_size,
             order=config.ngram_order,
