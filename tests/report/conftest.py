@@ -69,7 +69,13 @@ def write_pretrain(out):
             step, train__loss_nats=loss, train__tokens_per_s=23_000 + noise.gauss(0, 900)
         )
         if step % 200 == 0:
-            out.metrics.log(step, validation__bits_per_byte=1.25 + 1.6 * math.exp(-step / 250))
+            bits = 1.25 + 1.6 * math.exp(-step / 250)
+            out.metrics.log(
+                step,
+                validation__bits_per_byte=bits,
+                validation__expected_low=bits - 0.1,
+                validation__expected_high=bits + 0.1,
+            )
     baselines = {"unigram_bits_per_byte": 3.146, "ngram_bits_per_byte": 1.49, "ngram_order": 3}
     out.write_json("baselines.json", baselines)
     lines = [

@@ -121,6 +121,12 @@ def test_the_page_says_the_numbers_of_the_runs(page):
     assert "cut off" in text
 
 
+def test_what_a_run_should_reach_is_drawn_beside_what_it_reached(report):
+    drawn = "".join(path.read_text() for path in report.path.glob("figures/learning-*.svg"))
+    assert "expected, lowest" in drawn
+    assert "expected, highest" in drawn
+
+
 def test_three_questions_of_every_task_are_shown_with_every_answer(page):
     text = " ".join(page.text)
     for task in ("read", "args", "dflt", "must"):

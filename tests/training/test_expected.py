@@ -36,3 +36,12 @@ def test_another_corpus_is_not_judged_and_that_is_said(other, judged, caplog):
     with caplog.at_level("INFO"):
         assert bool(says(100, 2.1, **other)) == judged
     assert ("hold for a corpus" in caplog.text) != judged
+
+
+def test_the_band_goes_into_the_metrics():
+    expected = Expected(CONFIG, SimpleNamespace(n_tokens=1000), 512)
+    assert expected.measures(100) == {
+        "validation__expected_low": 2.0,
+        "validation__expected_high": 2.2,
+    }
+    assert expected.measures(101) == {}

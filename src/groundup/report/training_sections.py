@@ -51,7 +51,8 @@ def pretrain_section(artifact: Artifact, studio: Studio) -> Section:
     loss = series(artifact, {"train/loss_nats": "training loss"})
     bits = series(artifact, {"validation/bits_per_byte": "this model"})
     if loss or bits:
-        blocks.append(_learning_figure(artifact, studio, loss, bits, baselines))
+        expected = series(artifact, EXPECTED)
+        blocks.append(_learning_figure(artifact, studio, loss, [*bits, *expected], baselines))
     blocks += _compression_table(bits, baselines)
     speed = series(artifact, {"train/tokens_per_s": "tokens per second"})
     if speed:
@@ -64,6 +65,12 @@ def pretrain_section(artifact: Artifact, studio: Studio) -> Section:
         "token. Nothing else is taught here; grammar, names and style come with the guessing."
     )
     return Section(f"pretrain-{artifact.key}", "Pretraining", lead, blocks)
+
+
+EXPECTED = {
+    "validation/expected_low": "expected, lowest",
+    "validation/expected_high": "expected, highest",
+}
 
 
 def _rules(baselines: Mapping[str, Any]) -> list[tuple[str, float]]:

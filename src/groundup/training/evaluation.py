@@ -70,6 +70,7 @@ class Evaluation:
             step,
             validation__bits_per_byte=round(found.bits_per_byte, 5),
             validation__loss_nats=round(found.nats_per_token, 5),
+            **self._expected.measures(step),
         )
         log.info(
             "step %d: validation %.3f bits per byte%s",

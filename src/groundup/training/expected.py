@@ -43,6 +43,13 @@ class Expected:
                 f"{vocab_size:,}",
             )
 
+    def measures(self, step: int) -> dict[str, float]:
+        """The band as measurements, for the line of metrics that it belongs to."""
+        band = self._bands.get(step)
+        if band is None:
+            return {}
+        return {"validation__expected_low": band[0], "validation__expected_high": band[1]}
+
     def says(self, step: int, bits_per_byte: float) -> str:
         """Such as `, inside the expected 1.68 to 1.72`; empty for a step without a band."""
         band = self._bands.get(step)
