@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from groundup import __version__
+from groundup.cli.plan_flags import add_plan_flags
 from groundup.cli.scale_flags import add_scale_flags
 from groundup.core.errors import GroundupError, from_os_error
 
@@ -70,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
         _verb(verbs, "scale", "a law of loss from finished runs, and what it forecasts")
     )
     _add_export(verbs)
+    add_plan_flags(_verb(verbs, "plan", "a budget to model, data, time, money and expected loss"))
     for verb, says in (
         ("lineage", "the tree from a run back to the crawl"),
         ("verify", "rehash a run and all it was made from"),

@@ -45,6 +45,7 @@ def call(known: argparse.Namespace, rest: Sequence[str]) -> None:
         "export": export,
         "serve": serve,
         "scale": scale,
+        "plan": plan,
         "lineage": lineage,
         "verify": verify,
         "trace": trace,
@@ -233,6 +234,13 @@ def scale(known: argparse.Namespace, rest: Sequence[str]) -> None:
     from groundup.cli.scale import scale as run_scale
 
     run_scale(known, rest)
+
+
+def plan(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    """Plans a training run, or the cleaning of a crawl."""
+    from groundup.cli.plan import plan as run_plan
+
+    run_plan(known, rest)
 
 
 def lineage(known: argparse.Namespace, _rest: Sequence[str]) -> None:

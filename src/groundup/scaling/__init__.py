@@ -10,4 +10,7 @@ al. 2023 (2304.15004).
 - `points` -> `forms`, `fit` -> `resample` -> `forecast`: a table to a law, its spread, its error on
   the largest run; `isoflop`: the best size without a law; `frontier`: a law from optima
 - `analysis`, `saved`, `fit_figures`: all of it, as JSON and as charts
+- `shapes`, `sizing`, `devices`, `memory`, `plan`, `families`: a budget to a model, its data,
+  time and money
+- `corpus_plan`: a crawl to documents, bytes and core-hours
 """

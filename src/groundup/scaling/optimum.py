@@ -23,7 +23,9 @@ __all__ = [
     "effective",
     "flops_for_loss",
     "loss_with_repeats",
+    "optimal_params",
     "serving_optimum",
+    "total_for",
 ]
 
 TOKENS_WEAR_OFF = 15.387756  # R*_D, appendix A
@@ -37,6 +39,14 @@ def effective(total: float, unique: float, wear_off: float = TOKENS_WEAR_OFF) ->
     repeats = max(total / unique - 1.0, 0.0)
     fresh = min(total, unique)
     return fresh + fresh * wear_off * -math.expm1(-repeats / wear_off)
+
+
+def total_for(worth: float, unique: float | None) -> float | None:
+    """How many tokens, repeats included, are worth `worth` fresh ones; None when none are."""
+    if unique is None or worth <= unique:
+        return worth
+    left = 1.0 - (worth - unique) / (unique * TOKENS_WEAR_OFF)
+    return unique * (1.0 - TOKENS_WEAR_OFF * math.log(left)) if left > 0 else None
 
 
 def loss_with_repeats(law: Law, n: float, d: float, unique: float) -> float:
