@@ -21,6 +21,15 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
 
 
+@pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o755, 0o644), (0o700, 0o600)])
+def test_who_may_read_the_folder_may_read_the_file(tmp_path, folder_mode, file_mode):
+    tmp_path.chmod(folder_mode)
+    path = tmp_path / "a.safetensors"
+    with publish(path) as partial:
+        partial.touch(mode=0o600)
+    assert path.stat().st_mode & 0o777 == file_mode
+
+
 def write_half(path, error):
     with publish(path) as partial:
         partial.write_bytes(b"half")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 __all__ = ["digest_file", "publish", "remove"]
 
+_READ = 0o444
+
 
 def digest_file(path: Path) -> str:
     """sha256 of a file's bytes, in hex."""
@@ -20,14 +22,16 @@ def digest_file(path: Path) -> str:
 def publish(path: Path) -> Iterator[Path]:
     """Yields a partial path to write a file or folder at; renames it to `path` when whole.
 
-    An exception inside removes the partial and leaves what was at `path` as it was.
+    An exception inside removes the partial and leaves what was at `path` as it was. Who may read
+    the folder may read what is published in it, whatever library wrote it (safetensors makes files
+    that only their owner can read).
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     remove(partial)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
-        _sync(partial)
+        _finish(partial)
         if path.is_dir():
             remove(path)
         partial.replace(path)
@@ -45,9 +49,10 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
-    """Makes the bytes of a file, or of every file in a folder, reach the disk."""
+def _finish(path: Path) -> None:
+    """Makes the bytes of a file, or of every file in a folder, readable and reach the disk."""
     for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:
+        file.chmod(file.stat().st_mode | file.parent.stat().st_mode & _READ)
         with file.open("rb") as handle:
             os.fsync(handle.fileno())
 
