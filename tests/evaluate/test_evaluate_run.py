@@ -212,6 +212,19 @@ def test_questions_without_room_for_an_answer_are_refused(world, tmp_path):
         stage.run(config(max_new_tokens=60), world, open_run(tmp_path, "e", "evaluate"))
 
 
+def test_tokens_of_another_vocabulary_are_refused_before_a_question_is_asked(
+    world, scripted, tmp_path
+):
+    tokens = open_run(tmp_path, "tokens", "tokens")
+    merged = Tokenizer([*(bytes([value]) for value in range(256)), b"th"])
+    merged.save(tokens.file("tokenizer.json"))
+    out = open_run(tmp_path, "e", "evaluate")
+    with pytest.raises(DataError, match=r"of another vocabulary .* than model 'foundation'"):
+        stage.run(config(), {**world, "tokens": tokens.complete()}, out)
+    assert scripted == []
+    assert not (out.path / "answers.jsonl").exists()
+
+
 def test_unknown_roles_are_refused():
     with pytest.raises(ValueError, match="dpo"):
         config(("dpo",))
