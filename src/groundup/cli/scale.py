@@ -18,7 +18,9 @@ FIGURES_HINT = "--to FOLDER keeps fit.json and the figures"
 
 def scale(known: argparse.Namespace, _rest: Sequence[str]) -> None:
     """Does what the verb after `scale` says."""
-    {"fit": fit_law}[known.task](known)
+    from groundup.cli.emergence import emergence
+
+    {"fit": fit_law, "emergence": emergence}[known.what](known)
 
 
 def fit_law(known: argparse.Namespace) -> None:

@@ -22,12 +22,25 @@ examples:
   groundup scale fit other.csv --columns N=size,D=seen,loss=eval_nats
   groundup scale fit evals.csv --where task=lambada_openai --columns "loss=ln(ppl)"
 """
+_EMERGENCE_HELP = """\
+Reads published results, a row for a model, a checkpoint and a task (columns model, params, tokens,
+task, acc or accuracy, its standard error, and a continuous metric: log_prob, ppl or brier), and
+says of each task whether the ability is absent, smooth, metric-sharp (the jump is the metric's) or
+sharp (the continuous metric jumps too), with thresholds, intervals and what weakens them.
+"""
+_EMERGENCE_EXAMPLES = """\
+examples:
+  groundup scale emergence --table pythia.csv.gz --where shots=0
+  groundup scale emergence --table pythia.csv.gz --where shots=0 --task sciq --task piqa
+  groundup scale emergence --table mine.csv --along compute --chance 0.25 --to emergence/mine
+"""
 
 
 def add_scale_flags(scale: argparse.ArgumentParser) -> None:
     """Adds the verbs below `groundup scale`."""
-    tasks = scale.add_subparsers(dest="task", metavar="WHAT", required=True)
+    tasks = scale.add_subparsers(dest="what", metavar="WHAT", required=True)
     _add_fit(tasks)
+    _add_emergence(tasks)
 
 
 def _add_fit(tasks: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -64,3 +77,28 @@ def _add_fit(tasks: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     fit.add_argument("--seed", type=int, default=0, help="of resamples and restarts")
     fit.add_argument("--to", metavar="FOLDER", type=Path, help="keep fit.json and figures here")
+
+
+def _add_emergence(tasks: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    found = tasks.add_parser(
+        "emergence",
+        help="when abilities appear, and whether they only seem to",
+        description=_EMERGENCE_HELP,
+        epilog=_EMERGENCE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument("--table", type=Path, required=True, help="csv or csv.gz of results")
+    found.add_argument(
+        "--task", action="append", help="judge this one (default: all with a continuous metric)"
+    )
+    found.add_argument(
+        "--along", default="tokens", choices=["tokens", "compute", "params"], help="the x axis"
+    )
+    found.add_argument("--chance", type=float, help="accuracy of guessing")
+    found.add_argument(
+        "--where", metavar="COLUMN=VALUE", action="append", default=[], help="keep these rows"
+    )
+    found.add_argument("--bootstrap", metavar="R", type=int, default=200, help="resamples")
+    found.add_argument("--seed", type=int, default=0, help="of the resamples")
+    found.add_argument("--json", action="store_true", help="print one JSON array and nothing else")
+    found.add_argument("--to", metavar="FOLDER", type=Path, help="keep emergence.json and charts")

@@ -13,4 +13,6 @@ al. 2023 (2304.15004).
 - `shapes`, `sizing`, `devices`, `memory`, `plan`, `families`: a budget to a model, its data,
   time and money
 - `corpus_plan`: a crawl to documents, bytes and core-hours
+- `results` -> `curves`, `emergence`, `emergence_figures`: when an ability appears, and whether it
+  only seems to
 """

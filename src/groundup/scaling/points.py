@@ -18,7 +18,7 @@ import numpy as np
 from groundup.core.errors import ConfigError, DataError
 from groundup.scaling.laws import Counts
 
-__all__ = ["Points", "read_points", "read_table"]
+__all__ = ["Points", "read_points", "read_table", "rows_where"]
 
 # Names of published tables, the first one found is taken.
 NAMES: dict[str, tuple[str, ...]] = {
@@ -164,7 +164,7 @@ def read_points(
     """
     rows = read_table(path)
     header = list(rows[0])
-    rows, dropped = _where(rows, header, where)
+    rows, dropped = rows_where(rows, header, where)
     chosen = _one_recipe(rows, header)
     found = _columns(header, columns or {})
     parsed: list[dict[str, float]] = []
@@ -192,9 +192,14 @@ def read_points(
     return Points(n, d, c, arrays["loss"], trunk, arrays.get("std"), counts, found, chosen, dropped)
 
 
-def _where(
+def rows_where(
     rows: list[dict[str, str]], header: Sequence[str], where: Sequence[str]
 ) -> tuple[list[dict[str, str]], dict[str, int]]:
+    """The rows that every `COLUMN=VALUE` holds for, and how many each condition left out.
+
+    Raises:
+        ConfigError: There is no such column, or no row is left.
+    """
     dropped: dict[str, int] = {}
     for condition in where:
         name, equals, value = condition.partition("=")
