@@ -1,8 +1,8 @@
 """Learning and applying a vocabulary: groundup, `rustbpe` alone, and Hugging Face `tokenizers`.
 
 Each contestant runs in processes of its own, alternately; it reports the processor time of all its
-threads and its peak memory. The text is read before the clock starts. Encoding is with one thread
-and the same `tokenizer.json`; Hugging Face is called by `encode_batch_fast`, without offsets.
+threads and its peak memory. Text and libraries are loaded before the clock starts. Encoding is with
+one thread and the same `tokenizer.json`; Hugging Face's is `encode_batch_fast`, without offsets.
 
     python benchmarks/tokenizer.py ../shared/data/text/books-en.jsonl.zst
     python benchmarks/tokenizer.py ../shared/data/text/books-en.jsonl.zst --stream-gib 1
@@ -14,6 +14,7 @@ different pieces grows with the stream. A contestant is stopped when it asks for
 
 import argparse
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -35,6 +36,8 @@ STREAM_TEXTS = 16
 STREAM_PART_CHARACTERS = 58_982  # nine tenths of 64 KiB
 STREAM_WORDS = 728  # of eight letters and a space: the other tenth
 LETTERS = str.maketrans("0123456789", "ghijklmnop")
+
+TASKS = ["train", "encode-documents", "encode-pages"]
 
 Result = dict[str, float]
 
@@ -130,6 +133,12 @@ def encode_tokenizers(file: Path, texts: list[str]) -> int:
     return timed(lambda: sum(len(found.ids) for found in tokenizer.encode_batch_fast(texts)))
 
 
+MODULES = {
+    "groundup": ["groundup.tokens.bpe", "groundup.tokens.tokenizer"],
+    "rustbpe": ["rustbpe", "groundup.tokens.split"],
+    "tokenizers": ["tokenizers"],
+}
+
 ENCODERS = {"groundup": encode_groundup, "tokenizers": encode_tokenizers}
 
 spent: Result = {}
@@ -149,6 +158,8 @@ def timed(work: Callable[[], Any]) -> Any:
 def child(arguments: argparse.Namespace) -> Result:
     """One contestant's process."""
     task, side = arguments.child
+    for module in MODULES[side]:
+        importlib.import_module(module)
     texts = read_texts(arguments.texts, STREAM_TEXTS if task == "stream" else None)
     if task == "stream":
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
@@ -254,7 +265,10 @@ def heading(arguments: argparse.Namespace) -> list[str]:
 
     hardware, code = describe_hardware(), describe_code()
     dirty = " with uncommitted changes" if code.get("dirty") else ""
-    what = f"stream of {arguments.stream_gib:g} GiB" if arguments.stream_gib else "whole file"
+    what, how = "whole file", f"--tasks {' '.join(arguments.tasks)}"
+    if arguments.stream_gib:
+        what = f"stream of {arguments.stream_gib:g} GiB"
+        how = f"--stream-gib {arguments.stream_gib:g}"
     versions = ", ".join(
         f"{n} {metadata.version(n)}" for n in ("rustbpe", "tokenizers", "tiktoken")
     )
@@ -265,7 +279,7 @@ def heading(arguments: argparse.Namespace) -> list[str]:
         f"- date: {time.strftime('%Y-%m-%d', time.gmtime())}; {versions}; commit"
         f" {code.get('commit', 'unknown')[:12]}{dirty}",
         f"- command: `python benchmarks/tokenizer.py {arguments.texts.name} --rounds"
-        f" {arguments.rounds} --stream-gib {arguments.stream_gib:g}`; medians [least, greatest]",
+        f" {arguments.rounds} {how}`; medians [least, greatest]",
         f"- load: 1-minute average {os.getloadavg()[0]:.1f} at the end; above the number of"
         " cores, other work took part of the wall time",
     ]
@@ -277,6 +291,7 @@ def main() -> None:
     parser.add_argument("texts", type=Path, help=".jsonl.zst with the field text")
     parser.add_argument("--vocab-size", type=int, default=32_768)
     parser.add_argument("--rounds", type=int, default=3, help="processes of each contestant")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--stream-gib", type=float, default=0.0, help="measure memory on a stream")
     parser.add_argument("--output", type=Path, help="also append the result to this file")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
@@ -288,8 +303,7 @@ def main() -> None:
     if arguments.stream_gib:
         tasks = {"stream": ["groundup", "rustbpe"]}
     else:
-        both = ["groundup", "tokenizers"]
-        tasks = {"train": list(TRAINERS), "encode-documents": both, "encode-pages": both}
+        tasks = {task: list(TRAINERS if task == "train" else ENCODERS) for task in arguments.tasks}
     lines = measure(tasks, arguments)
     text = "\n".join([*heading(arguments), *lines, ""])
     print(text)
