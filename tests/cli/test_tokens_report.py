@@ -58,10 +58,13 @@ def test_numbers_are_given_by_language_and_by_source(tokens_run, capsys):
 
 
 def test_a_tokenizer_at_hand_is_compared(tokens_run, capsys, tmp_path):
-    other = tmp_path / "tokenizer.json"
-    Tokenizer(BYTES).save(other)
-    found = report(capsys, tokens_run, "--against", other)
-    assert found["by_language"]["en"]["tokenizers"][str(other)]["tokens"] == 11
+    for name in ("theirs", "mine"):
+        (tmp_path / name).mkdir()
+        Tokenizer(BYTES).save(tmp_path / name / "tokenizer.json")
+    others = [tmp_path / name / "tokenizer.json" for name in ("theirs", "mine")]
+    found = report(capsys, tokens_run, "--against", *others)["by_language"]["en"]["tokenizers"]
+    assert list(found) == ["mine", "theirs", str(others[1])]
+    assert found["theirs"]["tokens"] == 11
 
 
 def test_further_texts_are_measured(tokens_run, capsys, tmp_path):

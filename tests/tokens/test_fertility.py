@@ -42,9 +42,13 @@ def test_fits_are_what_a_person_would_count():
 
 
 def test_a_language_without_spaces_has_no_fertility():
-    fits = measure([Passage("การแบ่ง", "th", "a")], {"one": lambda _: 1}, group_bytes=100)
+    passages = [Passage("การแบ่ง", "th", "a"), Passage("two words", "en", "a")]
+    fits = measure(passages, {"one": lambda _: 1}, group_bytes=100)
     assert fits["language"]["th"].tokens_per_word("one") is None
     assert fits["language"]["th"].to_json()["tokenizers"]["one"]["tokens_per_word"] is None
+    # the source counts the texts with words only
+    assert fits["source"]["a"].tokens_per_word("one") == 0.5
+    assert fits["source"]["a"].tokens["one"] == 2
 
 
 def test_no_more_of_a_group_is_read_than_asked():

@@ -55,7 +55,8 @@ def print_report(
     """
     tokenizers: dict[str, Counter] = {run.manifest.name: _counter(run.file("tokenizer.json"))}
     for path in against:
-        tokenizers[str(path)] = _counter(path)
+        short = path.parent.name if path.name == "tokenizer.json" else path.stem
+        tokenizers[str(path) if short in tokenizers else short] = _counter(path)
     published, missing = _published()
     tokenizers |= published
     passages = [*_passages(run), *(p for path in texts for p in _read(path))]

@@ -20,7 +20,8 @@ Counter = Callable[[str], int]
 
 _WORD = regex.compile(r"\p{Han}|[[\p{L}\p{M}\p{N}]--\p{Han}]+", flags=regex.VERSION1)
 _UNSPACED = regex.compile(
-    r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Hiragana}\p{Katakana}]"
+    r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Hiragana}\p{Katakana}"
+    r"\p{Javanese}\p{Balinese}\p{Tai_Le}\p{New_Tai_Lue}\p{Tai_Tham}\p{Tai_Viet}]"
 )
 
 
@@ -39,33 +40,44 @@ class Fit:
 
     Attributes:
         size_bytes: UTF-8 bytes of text.
-        words: Words in them; not known (None) once a text puts no spaces between words.
+        words: Words of the texts that put spaces between them.
         tokens: Name of each tokenizer to its tokens.
+        tokens_of_words: The same, of the texts whose words are counted.
     """
 
     texts: int = 0
     size_bytes: int = 0
-    words: int | None = 0
+    words: int = 0
     tokens: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    tokens_of_words: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def add(self, size_bytes: int, words: int | None, tokens: Mapping[str, int]) -> None:
+        """Counts one more text; its words are None where no spaces divide them."""
+        self.texts += 1
+        self.size_bytes += size_bytes
+        self.words += words or 0
+        for tokenizer, n_tokens in tokens.items():
+            self.tokens[tokenizer] += n_tokens
+            self.tokens_of_words[tokenizer] += 0 if words is None else n_tokens
 
     def bytes_per_token(self, tokenizer: str) -> float:
         """Bytes of text for each token; more is better."""
         return self.size_bytes / max(self.tokens[tokenizer], 1)
 
     def tokens_per_word(self, tokenizer: str) -> float | None:
-        """Fertility; fewer is better, and 1 would be a token for every word."""
-        return self.tokens[tokenizer] / self.words if self.words else None
+        """Fertility; fewer is better, and 1 would be a token for every word. None without words."""
+        return self.tokens_of_words[tokenizer] / self.words if self.words else None
 
     def to_json(self) -> dict[str, Any]:
         """All numbers, for programs."""
-        fits = {
-            name: {
+        fits = {}
+        for name, count in self.tokens.items():
+            fertility = self.tokens_per_word(name)
+            fits[name] = {
                 "tokens": count,
                 "bytes_per_token": round(self.bytes_per_token(name), 4),
-                "tokens_per_word": None if not self.words else round(count / self.words, 4),
+                "tokens_per_word": None if fertility is None else round(fertility, 4),
             }
-            for name, count in self.tokens.items()
-        }
         sizes = {"texts": self.texts, "bytes": self.size_bytes, "words": self.words}
         return {**sizes, "tokenizers": fits}
 
@@ -92,12 +104,7 @@ def measure(
         counts = {name: count(passage.text) for name, count in tokenizers.items()}
         words = count_words(passage.text)
         for by, name in (("language", passage.language), ("source", passage.source)):
-            fit = fits[by].setdefault(name, Fit())
-            fit.texts += 1
-            fit.size_bytes += size_bytes
-            fit.words = None if fit.words is None or words is None else fit.words + words
-            for tokenizer, n_tokens in counts.items():
-                fit.tokens[tokenizer] += n_tokens
+            fits[by].setdefault(name, Fit()).add(size_bytes, words, counts)
     return {
         by: dict(sorted(groups.items(), key=lambda item: (-item[1].size_bytes, item[0])))
         for by, groups in fits.items()
