@@ -81,6 +81,11 @@ def test_what_the_recipe_says_stays_and_the_rest_follows_from_it():
     assert config.budget_tokens == budget_tokens(config.model)
 
 
+def test_heads_of_a_width_that_the_recipe_gives():
+    shape = pretrain(depth=4, model={"d_head": 128}).model
+    assert (shape.n_heads, shape.d_head) == (2, 128)
+
+
 def test_the_key_is_that_of_the_resolved_values():
     dialled = pretrain(depth=3)
     written = pretrain(**dialled.model_dump(mode="json", exclude={"depth", "name", "tokens"}))

@@ -93,16 +93,19 @@ def fill(depth: int, values: Mapping[str, Any]) -> dict[str, Any]:
 def _model(depth: int, given: Mapping[str, Any]) -> dict[str, Any]:
     """The block of groundup's recipe (docs/recipe.md) at a depth."""
     width = WIDTH_PER_LAYER * depth
-    d_model = given.get("d_model", width)
-    usable = isinstance(d_model, int) and d_model > 0
+    d_model = _positive(given.get("d_model"), width)
     return {
         "n_layers": depth,
         "d_model": width,
-        "n_heads": max(1, d_model // HEAD_WIDTH) if usable else depth,
-        "context_length": context_length(d_model if usable else width),
+        "n_heads": max(1, d_model // _positive(given.get("d_head"), HEAD_WIDTH)),
+        "context_length": context_length(d_model),
         "position": "rope",
         "tied": False,
     }
+
+
+def _positive(value: object, otherwise: int) -> int:
+    return value if isinstance(value, int) and value > 0 else otherwise
 
 
 def _rates(kind: str, d_model: int) -> dict[str, float]:
