@@ -5,7 +5,7 @@ learning rate follows the share of that time, so a recipe with dearer steps take
 still ends its schedule. All contestants use groundup's own loop and its fast paths, the baseline
 too. A run is one process and one JSON file; runs that exist are not repeated.
 
-    python benchmarks/recipe_quality.py run --size small --seconds 300 --plan headline
+    python benchmarks/recipe_quality.py run --size small --seconds 180 --plan headline
     python benchmarks/recipe_quality.py report --output benchmarks/results/recipe_quality.md
 
 Reads the technical English of `../shared/data/text` (Python's enhancement proposals, Ethereum's,
@@ -447,9 +447,11 @@ def table(size: str, seconds: float, found: Mapping[str, dict[int, Any]]) -> lis
     name = best_baseline(found)
     low_high = "{:.3f} [{:.3f}, {:.3f}]".format(*gain(found[name], default))
     n_seeds = len(set(found[name]) & set(default))
-    lines += ["", f"**`default` is better than `{name}` by {low_high} bits per byte,"]
-    lines[-1] += f" {n_seeds} seeds, target 0.15.**"
-    return [*lines, ""]
+    seeds = "1 seed" if n_seeds == 1 else f"{n_seeds} seeds"
+    says = (
+        f"**`default` is better than `{name}` by {low_high} bits per byte, {seeds}, target 0.15.**"
+    )
+    return [*lines, "", says, ""]
 
 
 def report(sizes: Mapping[str, float], work: Path) -> str:
@@ -477,9 +479,9 @@ def report(sizes: Mapping[str, float], work: Path) -> str:
     parts += [
         f"- hardware: {hardware['processor']}, {hardware['cores']} cores, shared with other work",
         f"- date: {time.strftime('%Y-%m-%d', time.gmtime())}",
-        "- command: `python benchmarks/recipe_quality.py run --plan headline --size small"
-        " --seconds 180`, the same with `--plan ablations` and `--size medium --seconds 240`,"
-        " then `report`",
+        "- command: `python benchmarks/recipe_quality.py run --plan headline --size SIZE --seconds"
+        " SECONDS` and the same with `--plan ablations` for both sizes, then `report`; what is not"
+        " in a table has not been run yet, and the same commands go on from here",
         "",
     ]
     return "\n".join(parts)
@@ -512,7 +514,7 @@ def main() -> None:
     one.add_argument("cell", type=Cell.parse)
     says = verbs.add_parser("report")
     says.add_argument("--small", type=float, default=180, help="CPU seconds of the small runs")
-    says.add_argument("--medium", type=float, default=240)
+    says.add_argument("--medium", type=float, default=90)
     says.add_argument("--output", type=Path)
     for verb in (run, one, says):
         verb.add_argument("--data", type=Path, default=ROOT / "../shared/data/text")
