@@ -114,8 +114,9 @@ def test_one_that_does_not_stop_is_not_proved(exported):
         runtime._model.lm_head.weight[source.tokenizer.end_id] += 1.5
     proof = prove(source, runtime, exact=True)
     assert proof.stopped > 0
+    assert proof.stop_tokens == proof.own_stop_tokens == 4
     runtime._model.generation_config.eos_token_id = None
-    with pytest.raises(DataError, match="greedy answers differ"):
+    with pytest.raises(DataError, match="has none of the tokens that end an answer"):
         prove(source, runtime, exact=True)
 
 

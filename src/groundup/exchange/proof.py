@@ -18,6 +18,7 @@ from torch import Tensor
 from groundup.core.errors import DataError
 from groundup.core.records import Message
 from groundup.exchange.sample import CONVERSATIONS, QUESTIONS, TEXTS
+from groundup.generate.engine import Engine
 from groundup.generate.load import LoadedModel
 from groundup.generate.sampling import SamplingParams
 
@@ -34,6 +35,10 @@ class Runtime(Protocol):
     version: str
     tolerance: float
     """Largest difference of logits, as a share of the largest logit, that is rounding."""
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Ids at which it ends an answer."""
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text, without tokens added around it."""
@@ -65,6 +70,9 @@ class Proof:
         ties: Those that part where two tokens are as likely within `max_logit_difference`.
         stopped: Those that ended with a stop token in both programs.
         compared_tokens: Tokens of all answers.
+        stop_tokens: Tokens at which both programs end an answer; ours may have more, for it ends at
+            any chat marker, which llama.cpp cannot be told.
+        own_stop_tokens: Tokens at which ours does.
     """
 
     runtime: str
@@ -79,6 +87,8 @@ class Proof:
     ties: int
     stopped: int
     compared_tokens: int
+    stop_tokens: int
+    own_stop_tokens: int
 
     def json(self) -> dict[str, Any]:
         """For `proof.json`."""
@@ -97,6 +107,7 @@ class Proof:
             f"(largest {self.max_logit:.3g})",
             f"greedy answers of up to {NEW_TOKENS} tokens: {self.equal} of {self.answers} equal"
             f"{parted} ({self.compared_tokens:,} tokens); {self.stopped} ended with a stop token",
+            f"stop tokens: {self.stop_tokens} of {self.own_stop_tokens} end an answer there too",
         ]
 
 
@@ -113,7 +124,11 @@ def prove(ours: LoadedModel, theirs: Runtime, *, exact: bool) -> Proof:
     prompts = [ours.chat_ids([Message("user", question)]) for question in QUESTIONS]
     room = ours.context_length - max(map(len, prompts))
     params = SamplingParams(max_new_tokens=min(NEW_TOKENS, room), temperature=0.0)
-    answers = [completion.ids for completion in ours.engine.generate(prompts, params)]
+    stop_ids = ours.stop_ids & theirs.stop_ids
+    if not stop_ids:
+        raise _failed(f"{theirs.name} has none of the tokens that end an answer")
+    engine = Engine(ours.model, ours.tokenizer, stop_ids=stop_ids)
+    answers = [completion.ids for completion in engine.generate(prompts, params)]
     largest, difference, parted, stopped = 0.0, 0.0, [], 0
     for prompt, answer in zip(prompts, answers, strict=True):
         there = theirs.generate(prompt, params.max_new_tokens)
@@ -121,7 +136,7 @@ def prove(ours: LoadedModel, theirs: Runtime, *, exact: bool) -> Proof:
         theirs_TV = theirs.logits([*prompt, *answer])
         largest = max(largest, float(ours_TV.abs().max()))
         difference = max(difference, float((ours_TV - theirs_TV).abs().max()))
-        stopped += answer[-1] in ours.stop_ids and there[-1:] == answer[-1:]
+        stopped += answer[-1] in stop_ids and there[-1:] == answer[-1:]
         if there != answer:
             parted.append((ours_TV[len(prompt) - 1 :], answer, there))
     ties = sum(_is_tie(*each, difference) for each in parted)
@@ -144,6 +159,8 @@ def prove(ours: LoadedModel, theirs: Runtime, *, exact: bool) -> Proof:
         ties=ties,
         stopped=stopped,
         compared_tokens=sum(map(len, answers)),
+        stop_tokens=len(stop_ids),
+        own_stop_tokens=len(ours.stop_ids),
     )
 
 

@@ -43,6 +43,12 @@ class Transformers:
         ).eval()
         self._tokenizer = library.AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """As `Runtime` says."""
+        ids = self._model.generation_config.eos_token_id
+        return frozenset(ids if isinstance(ids, list) else [] if ids is None else [ids])
+
     def encode(self, text: str) -> list[int]:
         """As `Runtime` says."""
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -96,6 +102,12 @@ class LlamaCpp:
             verbose=False,
         )
         self._vocabulary = library.llama_model_get_vocab(self._model.model)
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """As `Runtime` says."""
+        is_end, vocabulary = self._library.llama_vocab_is_eog, self._vocabulary
+        return frozenset(id for id in range(self._model.n_vocab()) if is_end(vocabulary, id))
 
     def encode(self, text: str) -> list[int]:
         """As `Runtime` says."""
