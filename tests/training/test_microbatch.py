@@ -77,6 +77,12 @@ def test_a_refusal_shows_the_sum():
     assert "smaller model" in caught.value.hint
 
 
+def test_where_only_the_activations_are_too_much_they_can_be_computed_again():
+    with pytest.raises(ResourceError) as caught:
+        choose(120)  # 108 may be used: 100 are always there, and a row takes 10
+    assert "recompute_every_layers = 1" in caught.value.hint
+
+
 def test_what_the_recipe_asks_for_is_refused_rather_than_changed():
     with pytest.raises(ResourceError) as caught:
         choose(150, wanted_tokens=4096)

@@ -146,7 +146,7 @@ def _fewer(rows: int, batch_rows: int, *, even: bool) -> int:
 def _refusal(choice: Choice, wanted_tokens: int | None, context_length: int) -> ResourceError:
     if choice.rows > 1:
         hint = f"set micro_batch_tokens = {context_length}, or leave it out and let memory decide"
-    elif choice.memory.working > choice.memory.total / 2:
+    elif choice.memory.total - choice.memory.working <= USABLE_FRACTION * choice.free_bytes:
         hint = "lower context_length, or set recompute_every_layers = 1"
     else:
         hint = "choose a smaller model, a machine with more memory, or shard it over several"
