@@ -1,9 +1,11 @@
 """Fits against published refits; every number asked for stands beside the one reached."""
 
+import itertools
 import time
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from groundup.core.errors import DataError
 from groundup.scaling.fit import DELTA, errors, fit
@@ -40,6 +42,25 @@ def test_epochs_refit_of_chinchilla_is_reached_in_one_descent(epoch_points):
     n, d = law.optimum(5.76e23)
     assert 17.0 < d / n < 19.5  # reached 18.4
     assert seconds < 5.0  # reached 0.35 s of processor time
+
+
+def test_averaging_the_objective_stops_the_descent_early(epoch_points):
+    """The error of Hoffmann et al. 2022, by plain L-BFGS with its usual tolerances."""
+    x, y, log_loss = (np.log(v) for v in (epoch_points.n, epoch_points.d, epoch_points.loss))
+
+    def best_of_starts(scale):
+        def value_and_gradient(theta):
+            predicted, slopes = CHINCHILLA.log_loss(theta, x, y)
+            pull = np.clip(predicted - log_loss, -DELTA, DELTA)
+            huber = pull * (predicted - log_loss - 0.5 * pull)
+            return scale * huber.sum(), scale * (slopes @ pull)
+
+        starts = itertools.product((0, 10, 20), (0, 10, 20), (0.5, 1.0), (0.5, 1.0), (-0.5, 0.5))
+        done = [minimize(value_and_gradient, s, jac=True, method="L-BFGS-B") for s in starts]
+        return min(result.fun for result in done) / scale
+
+    assert best_of_starts(1 / 240) > 1.5 * 0.00101827  # reached 0.00196, E = 2.05
+    assert best_of_starts(1e4) == pytest.approx(0.00101827, rel=1e-4)
 
 
 def test_five_outliers_move_beta_from_037_to_045(published):
