@@ -83,7 +83,7 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p():
         assert _kept(filter_top_p(logits, p)) == [kept]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
     top_p=st.floats(0.01, 0.999),

@@ -27,7 +27,7 @@ def webster(weights: dict[str, float], n_rows: int) -> list[tuple[str, int]]:
     return given_out
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(weights=WEIGHTS, first=st.integers(0, 120), count=st.integers(0, 40))
 def test_any_stretch_equals_the_method_run_from_the_beginning(weights, first, count):
     expected = webster(weights, first + count)
@@ -48,7 +48,7 @@ def test_a_parliament_of_the_textbooks():
     assert interleave.counts(7) == [3, 2, 2]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(weights=WEIGHTS, row=st.integers(0, 10**14))
 def test_shares_match_the_weights_at_every_prefix(weights, row):
     interleave = Interleave(weights)

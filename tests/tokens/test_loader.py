@@ -34,7 +34,6 @@ def rows_of(stream, context_length, *, cuts=(), n_ids=2**16):
 STREAMS = st.lists(st.integers(0, END), min_size=8, max_size=80)
 
 
-@settings(deadline=None)
 @given(
     stream=STREAMS,
     context_length=st.integers(1, 8),
@@ -57,7 +56,6 @@ def test_an_epoch_visits_every_row_once_and_rows_do_not_overlap(
         assert list(row[:-1]) == inputs
 
 
-@settings(deadline=None)
 @given(stream=STREAMS, context_length=st.integers(1, 8), cut=st.integers(0, 8))
 def test_validation_predicts_every_token_exactly_once(stream, context_length, cut):
     rows = rows_of(stream, context_length, cuts=[cut])
@@ -106,7 +104,7 @@ def test_the_order_is_well_mixed():
     assert np.corrcoef(order, np.arange(65_000))[0, 1] == pytest.approx(0, abs=0.02)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     n_tokens=st.integers(8, 80),
     context_length=st.integers(1, 8),
@@ -125,7 +123,7 @@ def test_the_ranks_slices_make_up_the_batch(n_tokens, context_length, world, ste
     np.testing.assert_array_equal(rows.batch(3, step, n_rows, first=2), whole[2:])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     n_tokens=st.integers(8, 60),
     context_length=st.integers(1, 6),
@@ -163,7 +161,7 @@ def written_out_order(seed, n_tokens, width, epoch):
     return [cut + row * width for row in sorted(range(n_rows), key=hashes.__getitem__)]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**63), n_tokens=st.integers(20, 300), width=st.integers(1, 9))
 def test_the_order_is_the_one_that_earlier_runs_had(seed, n_tokens, width):
     rows = rows_of(range(n_tokens), width)

@@ -39,7 +39,7 @@ def both(merges, whole_first):
 
 
 @pytest.mark.parametrize("whole_first", [False, True])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(merges=merge_lists())
 def test_what_is_accepted_gives_hugging_faces_ids(tmp_path_factory, whole_first, merges):
     theirs, ids, vocab = both(merges, whole_first)
@@ -56,7 +56,7 @@ def letters(vocab):
     return {token.encode(): id for token, id in vocab.items() if set(token) <= set("abc")}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(merges=merge_lists())
 def test_one_pair_for_each_token_is_refused_only_for_a_reason(merges):
     theirs, ids, vocab = both(merges, whole_first=False)

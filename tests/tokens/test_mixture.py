@@ -36,7 +36,7 @@ WEIGHTS = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(weights=WEIGHTS, seed=st.integers(0, 5), n_rows=st.integers(1, 7))
 def test_batches_are_the_weighted_sequence_of_whole_epochs(weights, seed, n_rows):
     """The rules in plain lists: Webster's order; in each source every row once, then again."""
@@ -64,7 +64,7 @@ def test_batches_are_the_weighted_sequence_of_whole_epochs(weights, seed, n_rows
             assert len({start % context_length for start in epoch}) == 1  # one cut an epoch
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(weights=WEIGHTS, step=st.integers(0, 10**9), world=st.integers(1, 4))
 def test_slices_and_restarts_read_the_same_rows(weights, step, world):
     whole = mixed(weights).batch(3, step, 8)

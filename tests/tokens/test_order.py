@@ -9,7 +9,7 @@ from groundup.tokens.order import SORTED_ROWS, FeistelOrder, SortedOrder, epoch_
 
 
 @pytest.mark.parametrize("kind", [SortedOrder, FeistelOrder])
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(n=st.integers(1, 600), key=st.integers(0, 2**63 - 1))
 def test_every_row_comes_once_and_the_inverse_undoes_the_order(kind, n, key):
     order = kind(n, key)

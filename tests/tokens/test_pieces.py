@@ -13,7 +13,7 @@ TEXT = st.text(st.sampled_from(" \n\r\t'sStlvre12!?_é") | st.characters(max_cod
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts=st.lists(TEXT, max_size=5))
 def test_repeated_pieces_are_cut_into_what_was_counted(reference, pattern, texts):
     counts = Counter(piece for text in texts for piece in reference.pieces(text, pattern))
@@ -33,7 +33,7 @@ def test_a_frequent_piece_comes_in_few_texts():
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=TEXT, length=st.integers(1, 8))
 def test_parts_of_a_text_have_its_pieces(reference, pattern, text, length):
     parts = cut_words(text, length)
@@ -54,7 +54,7 @@ def test_few_pieces_are_counted_in_full():
     assert (pieces.counts, pieces.threshold) == ({"a": 2, "b": 1}, 1)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.dictionaries(st.text("abcdef", min_size=3, max_size=5), st.integers(1, 50)))
 def test_thinning_keeps_frequent_counts_and_the_sum(counts):
     pieces = PieceCounts(capacity_bytes=0)
@@ -104,7 +104,7 @@ def test_the_estimate_is_exact_for_a_short_text_and_right_for_long_ones():
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=TEXT)
 def test_pieces_are_cut_as_published(reference, pattern, text):
     assert cutter(pattern)(text) == reference.pieces(text, pattern)

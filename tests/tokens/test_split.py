@@ -22,14 +22,14 @@ def cut_with_hugging_face(text: str, pattern: str) -> list[str]:
 
 
 @pytest.mark.parametrize("pattern", ["gpt2", "cl100k", "qwen2"])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=st.text(alphabet=st.one_of(TRICKY, st.characters())))
 def test_the_fast_expression_cuts_like_the_published_one(reference, pattern, text):
     assert reference.cut(text, PATTERNS[pattern]) == reference.pieces(text, pattern)
 
 
 @pytest.mark.parametrize("pattern", ["gpt2", "cl100k", "qwen2"])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=SETTLED)
 def test_hugging_face_cuts_like_the_fast_expression(reference, pattern, text):
     assert cut_with_hugging_face(text, pattern) == reference.cut(text, PATTERNS[pattern])
@@ -54,7 +54,6 @@ def test_long_whitespace_is_cut_without_losing_any(length, before):
     assert len(parts) == -(-length // MAX_RUN)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_ordinary_text_is_left_whole(text):
     assert cut_runs(text) == [text]

@@ -1,6 +1,6 @@
 """Steps to batches, against a list that is walked along."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from groundup.training.batch_order import BatchOrder
@@ -17,7 +17,6 @@ def test_steps_and_batches_are_equal_until_one_is_skipped():
 stretches = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), max_size=6)
 
 
-@settings(deadline=None)
 @given(stretches)
 def test_the_order_is_that_of_a_list_from_which_batches_are_struck(found):
     order, left = BatchOrder(), list(range(500))
