@@ -70,3 +70,10 @@ def test_bad_input_is_one_sentence_and_a_hint(here, capsys):
     (here / "hf" / "pytorch_model.bin").write_bytes(b"")
     assert main(["import", "hf"]) == 2
     assert "is a pickle" in capsys.readouterr().err
+
+
+def test_every_stage_that_makes_a_model_is_served():
+    from groundup.cli.transfer import MODEL_STAGES
+    from groundup.serve.models import ALIASES
+
+    assert set(ALIASES) == set(MODEL_STAGES)

@@ -21,7 +21,7 @@ from groundup.serve.errors import ApiError
 
 __all__ = ["ALIASES", "Catalogue", "ServedModel", "open_served", "router"]
 
-ALIASES = {"pretrain": "foundation", "sft": "sft", "grpo": "rl"}
+ALIASES = {"pretrain": "foundation", "import": "imported", "sft": "sft", "grpo": "rl"}
 
 
 @dataclass(frozen=True, slots=True)
