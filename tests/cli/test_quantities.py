@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from groundup.cli.quantities import count, short, size
+from groundup.cli.quantities import count, fraction, short, size, whole
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,11 @@ def test_a_model_is_a_number_or_a_name():
 )
 def test_short_numbers(value, text):
     assert short(value) == text
+
+
+def test_shares_and_whole_numbers():
+    assert fraction(".4") == pytest.approx(0.4)
+    assert whole("0") == 0
+    for reader, text in ((fraction, "1.5"), (fraction, "0"), (whole, "-1"), (whole, "1.5")):
+        with pytest.raises(argparse.ArgumentTypeError):
+            reader(text)

@@ -162,6 +162,8 @@ def test_small_and_large_budgets_are_stamped():
         ({"loss": 1.7}, "no model reaches"),
         ({"loss": 2.0, "unique_tokens": 1e8, "allow_repeats": True}, "so few unique tokens"),
         ({"flops": 1e9}, "no shape has about"),
+        ({"flops": 1e20, "vocab_size": 1}, "no model has 1 token ids"),
+        ({"flops": 1e20, "context": 1}, "a context of 1"),
     ],
 )
 def test_what_cannot_be_planned_is_answered(given, message):

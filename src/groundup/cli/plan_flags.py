@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from groundup.cli.quantities import count, size
+from groundup.cli.quantities import count, fraction, size, whole
 
 __all__ = ["add_plan_flags"]
 
@@ -45,14 +45,16 @@ def add_plan_flags(plan: argparse.ArgumentParser) -> None:
     given.add_argument(
         "--inference-tokens", type=count, help="tokens the model will read and write"
     )
-    given.add_argument("--vocab-size", type=int, help="token ids (default: 50304, or the preset's)")
-    given.add_argument("--context", type=int, help="tokens of one row (default: 2048)")
+    given.add_argument(
+        "--vocab-size", type=whole, help="token ids (default: 50304, or the preset's)"
+    )
+    given.add_argument("--context", type=whole, help="tokens of one row (default: 2048)")
     machine = plan.add_argument_group("where it runs")
     machine.add_argument(
         "--device", default="h100", help="h200, h200x8, ..., or here for this machine, measured"
     )
-    machine.add_argument("--mfu", type=float, help="share of the peak that training reaches")
-    machine.add_argument("--price", type=float, help="dollars an hour of one device")
+    machine.add_argument("--mfu", type=fraction, help="share of the peak that training reaches")
+    machine.add_argument("--price", type=count, help="dollars an hour of one device")
     output = plan.add_argument_group("law and output")
     output.add_argument("--fit", type=Path, help="fit.json of `groundup scale fit`, or its folder")
     output.add_argument("--families", action="store_true", help="print the known models, and stop")
@@ -75,13 +77,13 @@ def _add_corpus(plan: argparse.ArgumentParser) -> None:
     )
     corpus.add_argument("--rate", type=count, help="pages a core-second, in place of a run's")
     corpus.add_argument(
-        "--kept-fraction", type=float, help="kept share of pages (RefinedWeb: .117)"
+        "--kept-fraction", type=fraction, help="kept share of pages (RefinedWeb: .117)"
     )
     corpus.add_argument("--kept-bytes", type=count, help="text bytes of a kept page (2,900)")
     corpus.add_argument(
-        "--core-price", type=float, default=0.04, help="dollars a core-hour (default: 0.04)"
+        "--core-price", type=count, default=0.04, help="dollars a core-hour (default: 0.04)"
     )
     corpus.add_argument(
-        "--files", type=int, action="append", help="WARC files, repeatable (default: 1 to 90000)"
+        "--files", type=whole, action="append", help="WARC files, repeatable (default: 1 to 90000)"
     )
     corpus.add_argument("--json", action="store_true", help="print one JSON object")

@@ -4,7 +4,7 @@ import argparse
 import math
 import re
 
-__all__ = ["count", "short", "size"]
+__all__ = ["count", "fraction", "short", "size", "whole"]
 
 _FACTORS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
 _NUMBER = re.compile(r"(?P<value>[0-9.]+(?:e[+-]?\d+)?)(?P<unit>[KMBGT]?)", re.IGNORECASE)
@@ -20,6 +20,21 @@ def count(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no positive number; write 124M or 2.5e9")
     return value
+
+
+def fraction(text: str) -> float:
+    """A share above 0 and at most 1."""
+    value = count(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; write .4 for 40%")
+    return value
+
+
+def whole(text: str) -> int:
+    """A whole number, 0 or more."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
 
 
 def size(text: str) -> str | float:

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from groundup.cli.quantities import whole
+
 __all__ = ["add_scale_flags"]
 
 _FIT_HELP = """\
@@ -64,10 +66,10 @@ def _add_fit(tasks: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "--where", metavar="COLUMN=VALUE", action="append", default=[], help="keep these rows"
     )
     fit.add_argument(
-        "--drop-worst", metavar="K", type=int, default=0, help="leave out the K highest losses"
+        "--drop-worst", metavar="K", type=whole, default=0, help="leave out the K highest losses"
     )
     fit.add_argument(
-        "--bootstrap", metavar="R", type=int, default=1000, help="resamples; 0 gives no intervals"
+        "--bootstrap", metavar="R", type=whole, default=1000, help="resamples; 0 gives no intervals"
     )
     fit.add_argument(
         "--objective",
@@ -98,7 +100,7 @@ def _add_emergence(tasks: "argparse._SubParsersAction[argparse.ArgumentParser]")
     found.add_argument(
         "--where", metavar="COLUMN=VALUE", action="append", default=[], help="keep these rows"
     )
-    found.add_argument("--bootstrap", metavar="R", type=int, default=200, help="resamples")
+    found.add_argument("--bootstrap", metavar="R", type=whole, default=200, help="resamples")
     found.add_argument("--seed", type=int, default=0, help="of the resamples")
     found.add_argument("--json", action="store_true", help="print one JSON array and nothing else")
     found.add_argument("--to", metavar="FOLDER", type=Path, help="keep emergence.json and charts")

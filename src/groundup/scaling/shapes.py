@@ -26,6 +26,7 @@ MAX_LAYERS = 128
 ASPECTS = (32, 128)
 USUAL_ASPECT = 80.0
 NEAR = 0.03
+LEAST_VOCABULARY = 256  # a token for every byte
 DEFAULT_VOCABULARY = 50_304  # GPT-2's 50,257 made a multiple of 64
 
 
@@ -78,8 +79,13 @@ def shapes_between(
     """All shapes with `low` to `high` parameters; at least one, the nearest, when none has.
 
     Raises:
-        ConfigError: Not even the smallest shape comes near.
+        ConfigError: Not even the smallest shape comes near, or vocabulary or context is none.
     """
+    if vocab_size < LEAST_VOCABULARY or context < 2:
+        raise ConfigError(
+            f"no model has {vocab_size} token ids and a context of {context}",
+            hint=f"--vocab-size {LEAST_VOCABULARY} or more, --context 2 or more",
+        )
     pairs = list(_depths_and_widths(vocab_size, low, high))
     if not pairs:
         middle = math.sqrt(low * high)
