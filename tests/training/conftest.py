@@ -2,6 +2,8 @@
 
 import json
 import random
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,9 @@ from groundup.core.artifact import Artifact, Manifest, RunDir
 from groundup.core.config import validate
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.config import PretrainConfig
+
+# What ranks do stands beside the tests.
+sys.path.insert(0, str(Path(__file__).parent))
 
 WORDS = ("the", "model", "reads", "a", "row", "of", "bytes", "and", "learns", "what", "is", "next")
 

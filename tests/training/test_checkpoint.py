@@ -1,6 +1,7 @@
 """Checkpoints: whole or not at all, verified, and enough to go on exactly."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch
 from groundup.core.errors import CorruptArtifact
 from groundup.model.config import ModelConfig
 from groundup.model.transformer import Transformer
-from groundup.training import checkpoint
+from groundup.training import checkpoint, parts
 from groundup.training.config import AdamWConfig, MuonConfig
 from groundup.training.optimizer import build
 
@@ -73,23 +74,10 @@ def test_only_the_last_ones_are_kept(new_run):
     assert not (out.path / "checkpoints").exists()
 
 
-@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.safetensors"])
-@pytest.mark.parametrize("place", [8, -1])
-def test_a_flipped_byte_is_found_and_the_hint_leads_on(new_run, file, place):
-    out = new_run()
-    checkpoint.save(out, 1, *small())
-    folder = checkpoint.save(out, 2, *small())
-    content = bytearray((folder / file).read_bytes())
+def flip(path, place=8):
+    content = bytearray(path.read_bytes())
     content[place] ^= 1
-    (folder / file).write_bytes(content)
-    with pytest.raises(CorruptArtifact) as caught:
-        checkpoint.load_latest(out, *small())
-    assert str(folder / file) in caught.value.message
-    assert f"rm -r {folder}" in caught.value.hint
-    for part in folder.iterdir():
-        part.unlink()
-    folder.rmdir()  # what the hint says
-    assert checkpoint.load_latest(out, *small()).step == 1
+    path.write_bytes(content)
 
 
 def damage_missing(folder):
@@ -106,12 +94,104 @@ def damage_version(folder):
     path.write_text(json.dumps({**json.loads(path.read_text()), "version": 99}))
 
 
-@pytest.mark.parametrize("damage", [damage_missing, damage_cut, damage_version])
-def test_a_damaged_folder_is_refused(new_run, damage):
+def damage_half_written(folder):
+    (folder / "state.json").unlink()
+
+
+DAMAGES = {
+    "first byte of the weights": lambda folder: flip(folder / "model.safetensors"),
+    "last byte of the moments": lambda folder: flip(folder / "optimizer.safetensors", -1),
+    "missing": damage_missing,
+    "cut": damage_cut,
+    "version": damage_version,
+    "half written": damage_half_written,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(new_run, caplog, damage):
     out = new_run()
-    damage(checkpoint.save(out, 1, *small()))
-    with pytest.raises(CorruptArtifact):
+    model, optimizer = small(seed=1)
+    checkpoint.save(out, 1, model, optimizer)
+    newest = checkpoint.save(out, 2, *small(seed=2))
+    DAMAGES[damage](newest)
+    other, other_optimizer = small(seed=3)
+    assert checkpoint.load_latest(out, other, other_optimizer).step == 1
+    expected = weights_of(model)
+    assert all(torch.equal(value, expected[name]) for name, value in weights_of(other).items())
+    assert f"passing over checkpoint {newest}" in caplog.text
+    # It no longer counts among those to keep, and goes with the others.
+    assert not newest.exists()
+    assert (out.path / "checkpoints/step_000002.damaged").exists()
+    checkpoint.save(out, 2, *small(), keep=1)
+    assert checkpoint.load_latest(out, *small()).step == 2
+    checkpoint.drop_all(out)
+    assert not (out.path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_to_all_of_them_is_an_error_whose_hint_leads_on(new_run, damage):
+    out = new_run()
+    for step in (1, 2):
+        DAMAGES[damage](checkpoint.save(out, step, *small(), keep=3))
+    with pytest.raises(CorruptArtifact, match="no checkpoint can be used") as caught:
         checkpoint.load_latest(out, *small())
+    assert str(out.path / "checkpoints/step_000002") in caught.value.message
+    shutil.rmtree(out.path / "checkpoints")  # what the hint says
+    assert f"rm -r {out.path / 'checkpoints'}" in caught.value.hint
+    assert checkpoint.load_latest(out, *small()) is None
+
+
+def test_a_folder_that_a_killed_process_left_half_written_is_not_looked_at(new_run):
+    out = new_run()
+    checkpoint.save(out, 1, *small())
+    left = out.path / "checkpoints/step_000002.saving.partial"
+    left.mkdir()
+    (left / "model.safetensors").write_bytes(b"half")
+    assert checkpoint.load_latest(out, *small()).step == 1
+    checkpoint.save(out, 2, *small())
+    assert checkpoint.load_latest(out, *small()).step == 2
+
+
+def test_multiples_of_keep_every_steps_stay_for_good(new_run):
+    out = new_run()
+    for step in range(1, 9):
+        pending = checkpoint.begin(out, step, *small())
+        pending.publish(keep=1, keep_every_steps=3)
+    names = sorted(path.name for path in (out.path / "checkpoints").iterdir())
+    assert names == ["step_000003", "step_000006", "step_000008"]
+    checkpoint.drop_all(out, keep_every_steps=3)
+    names = sorted(path.name for path in (out.path / "checkpoints").iterdir())
+    assert names == ["step_000003", "step_000006"]
+
+
+def test_a_background_save_holds_the_state_of_the_moment_it_began(new_run):
+    out = new_run()
+    model, optimizer = small(seed=1)
+    learn(model, optimizer, range(2))
+    expected, moments = weights_of(model), optimizer.tensors()
+    moments = {name: value.clone() for name, value in moments.items()}
+    pending = checkpoint.begin(out, 2, model, optimizer, background=True)
+    learn(model, optimizer, range(2, 5))
+    assert checkpoint.load_latest(out, *small()) is None  # not published yet
+    pending.publish(keep=2, keep_every_steps=None)
+    other, other_optimizer = small(seed=2)
+    checkpoint.load_latest(out, other, other_optimizer)
+    assert all(torch.equal(value, expected[name]) for name, value in weights_of(other).items())
+    for name, value in other_optimizer.tensors().items():
+        assert torch.equal(value, moments[name]), name
+
+
+def test_a_failure_in_the_background_is_raised_when_the_files_are_needed(new_run, monkeypatch):
+    def full(tensors, path):
+        raise OSError(28, "No space left on device", str(path))
+
+    out = new_run()
+    monkeypatch.setattr(parts, "write", full)
+    pending = checkpoint.begin(out, 1, *small(), background=True)
+    with pytest.raises(OSError, match="No space"):
+        pending.publish(keep=2, keep_every_steps=None)
+    assert list((out.path / "checkpoints").iterdir()) == []
 
 
 def test_weights_of_another_shape_are_refused_before_anything_changes(new_run):

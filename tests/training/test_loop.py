@@ -42,6 +42,7 @@ def run(
         hooks=hooks,
         save=save,
         request=StopRequest() if request is None else request,
+        batch_rows=6,
     )
 
 
@@ -52,7 +53,7 @@ def test_micro_batches_add_up_to_the_gradient_of_the_whole_batch(micro_batch_row
     whole.backward()
     expected = [parameter.grad.clone() for parameter in model.parameters()]
     model.zero_grad()
-    loss = accumulate(model.loss, batch, micro_batch_rows)
+    loss = accumulate(model.loss, batch, micro_batch_rows, batch_rows=6)
     assert float(loss) == pytest.approx(float(whole.detach()), rel=1e-6)
     for parameter, gradient in zip(model.parameters(), expected, strict=True):
         assert torch.allclose(parameter.grad, gradient, atol=1e-6)  # order of float32 sums
@@ -179,5 +180,5 @@ def test_too_little_memory_says_which_setting_to_lower():
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(DeviceError) as caught:
-        accumulate(loss_fn, batch_of(0), 4)
+        accumulate(loss_fn, batch_of(0), 4, batch_rows=6)
     assert "micro_batch_tokens" in caught.value.hint

@@ -194,8 +194,9 @@ def _add_export(verbs: "Verbs[argparse.ArgumentParser]") -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code and never raises `GroundupError`."""
-    given = sys.argv[1:] if arguments is None else arguments
+    given = list(sys.argv[1:] if arguments is None else arguments)
     known, rest = parser().parse_known_args(_joined(given))
+    known.arguments = given
     if rest and known.verb not in (*_STAGE_VERBS, "run"):
         parser().error(f"unrecognised arguments: {' '.join(rest)}")
     from groundup.cli import verbs

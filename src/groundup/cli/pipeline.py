@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from groundup.core import console
 from groundup.core.artifact import Artifact, RunDir, run_key
@@ -23,9 +23,13 @@ from groundup.core.config import (
     validate,
 )
 from groundup.core.errors import ConfigError, MissingArtifact
+from groundup.core.follower import FollowedRun
 from groundup.core.machine import memory_meter
 from groundup.core.manifest import Manifest, read_manifest
 from groundup.track.feed import follow
+
+if TYPE_CHECKING:
+    from groundup.training.ranks import Ranks
 
 __all__ = [
     "STAGES",
@@ -63,6 +67,8 @@ class Stage:
     module: str
     says: str
     """One line for `groundup --help`."""
+    on_ranks: bool = False
+    """Whether several ranks share its work; else rank 0 does it, and the others wait."""
 
     def config_class(self) -> type[StageConfig]:
         """The config model of the stage."""
@@ -104,6 +110,7 @@ STAGES = {
         "groundup.training.config:PretrainConfig",
         "groundup.training.run",
         "tokens to a foundation model",
+        on_ranks=True,
     ),
     "import": Stage(
         "import",
@@ -266,15 +273,19 @@ def with_keys(graph: Graph, runs: Path) -> Graph:
     return keyed
 
 
-def build(graph: Graph) -> dict[str, Artifact]:
+def build(graph: Graph, ranks: "Ranks | None" = None) -> dict[str, Artifact]:
     """Builds every node of a keyed graph that is not complete; returns all, in order.
+
+    Args:
+        graph: Nodes with keys.
+        ranks: The processes that build together; None is this one alone.
 
     Raises:
         GroundupError: Whatever a stage raises; what was finished before stays.
     """
     built: dict[str, Artifact] = {}
     for position, (name, node) in enumerate(graph.items(), start=1):
-        action = node.action
+        action = _action(node, ranks)
         log.info("[%d/%d] %s: %s %s", position, len(graph), name, action, node.folder)
         if action == "reuse":
             built[name] = Artifact.open(node.folder, stage=node.stage)
@@ -283,7 +294,7 @@ def build(graph: Graph) -> dict[str, Artifact]:
             role: built[source] if isinstance(source, str) else Artifact.open(source)
             for role, source in node.inputs.items()
         }
-        built[name] = _build_one(node, inputs)
+        built[name] = _build_together(node, inputs, ranks)
         manifest = built[name].manifest
         facts = ", ".join(f"{key} {_short(value)}" for key, value in manifest.summary.items())
         log.info(
@@ -318,14 +329,39 @@ def _is_complete(folder: Path) -> bool:
     return manifest is not None and manifest.status == "complete"
 
 
+def _action(node: Node, ranks: "Ranks | None") -> str:
+    """What to do, as rank 0 sees it."""
+    return node.action if ranks is None else ranks.first_does(lambda: node.action)
+
+
 def _short(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _build_one(node: Node, inputs: Mapping[str, Artifact]) -> Artifact:
-    module = STAGES[node.stage].load()
+def _build_together(node: Node, inputs: Mapping[str, Artifact], ranks: "Ranks | None") -> Artifact:
+    """Rank 0 holds the lock of the run directory from before the others begin to their end."""
+    if ranks is None:
+        return _build_one(node, inputs)
+    stage = STAGES[node.stage]
+    if not stage.on_ranks:
+        ranks.first_does(lambda: str(_build_one(node, inputs).path))
+    elif ranks.is_first:
+        _build_one(node, inputs, ranks=ranks)
+        ranks.first_does(lambda: "complete")
+    else:
+        ranks.first_does(lambda: "locked")
+        followed: Any = stage.load()
+        followed.run(node.config, inputs, FollowedRun(node.folder, node.key), ranks=ranks)
+        ranks.first_does(lambda: "complete")
+    return Artifact.open(node.folder, stage=node.stage)
+
+
+def _build_one(
+    node: Node, inputs: Mapping[str, Artifact], *, ranks: "Ranks | None" = None
+) -> Artifact:
+    module: Any = STAGES[node.stage].load()
     manifest = Manifest(
         stage=node.stage,
         stage_version=module.VERSION,
@@ -334,10 +370,14 @@ def _build_one(node: Node, inputs: Mapping[str, Artifact]) -> Artifact:
         inputs={role: source.reference(node.folder) for role, source in inputs.items()},
     )
     out = RunDir(node.folder, manifest, to_toml(node.stage, node.config))
+    shared: dict[str, Any] = {}
+    if ranks is not None:
+        ranks.first_does(lambda: "locked")
+        shared = {"ranks": ranks}
     with memory_meter() as meter, console.log_to_file(out.path / "run.log"):
         try:
             with follow(out.path, getattr(node.config, "trackers", ())):
-                module.run(node.config, inputs, out)
+                module.run(node.config, inputs, out, **shared)
         except BaseException:
             out.abandon(peak_memory_bytes=meter.peak_bytes)
             raise

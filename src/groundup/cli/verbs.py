@@ -2,10 +2,13 @@
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from groundup.cli.launch import launch
 from groundup.cli.pipeline import (
     STAGES,
     Graph,
@@ -22,6 +25,10 @@ from groundup.core.artifact import Artifact
 from groundup.core.config import StageConfig, parse_flags, to_toml
 from groundup.core.dial import turn
 from groundup.core.errors import ConfigError, CorruptArtifact
+from groundup.core.place import find_place
+
+if TYPE_CHECKING:
+    from groundup.training.ranks import Ranks
 
 __all__ = ["call", "demo_recipes"]
 
@@ -37,9 +44,8 @@ def call(known: argparse.Namespace, rest: Sequence[str]) -> None:
 
     tune_allocator()  # worth up to 1.6x in training, and only before PyTorch allocates
     os.environ.setdefault("OMP_NUM_THREADS", str(_threads()))
-    verbs = {
-        "run": run,
-        "demo": demo,
+    building = {"run": run, "demo": demo}
+    others = {
         "tokens report": tokens_report,
         "chat": chat,
         "export": export,
@@ -53,7 +59,24 @@ def call(known: argparse.Namespace, rest: Sequence[str]) -> None:
         "doctor": doctor,
         "docs": docs,
     }
-    verbs.get(known.verb, stage)(known, rest)
+    if known.verb in others:
+        others[known.verb](known, rest)
+        return
+    with _joined() as known.ranks:
+        building.get(known.verb, stage)(known, rest)
+
+
+@contextmanager
+def _joined() -> "Iterator[Ranks | None]":
+    """The processes that build together; None, and no PyTorch, in a process alone."""
+    place = find_place()
+    if place.world_size == 1:
+        yield None
+        return
+    from groundup.training.distributed import joined
+
+    with joined(place) as ranks:
+        yield ranks
 
 
 def _threads() -> int:
@@ -155,7 +178,13 @@ def _build_or_say(graph: Graph, known: argparse.Namespace) -> dict[str, Artifact
 
             console.say(f"# {memory_line(keyed)}")
         return {}
-    built = build(keyed)
+    n_ranks = max(getattr(node.config, "processes", 1) for node in keyed.values())
+    if n_ranks > 1 and known.ranks is None:
+        code = launch(n_ranks, known.arguments)
+        if code:
+            raise SystemExit(code)
+        return {}
+    built = build(keyed, known.ranks)
     last_built = list(built.values())[-1]
     console.say(str(last_built.path))
     return built

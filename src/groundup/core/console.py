@@ -20,7 +20,17 @@ from rich.text import Text
 from groundup.core.curve import Curve
 from groundup.core.errors import GroundupError
 
-__all__ = ["Bar", "duration", "error", "install_logging", "log_to_file", "progress", "say", "table"]
+__all__ = [
+    "Bar",
+    "duration",
+    "error",
+    "install_logging",
+    "log_to_file",
+    "progress",
+    "say",
+    "silence",
+    "table",
+]
 
 LINE_EVERY_S = 15.0
 WIDE_TERMINAL = 76  # columns from which a bar is shown in full
@@ -164,8 +174,15 @@ def _is_number(cell: str) -> bool:
     return not cell or cell.lstrip("+-")[:1].isdigit()
 
 
+def silence() -> None:
+    """From here on only `error` is seen: for processes whose work another one reports."""
+    _out.quiet = _err.quiet = True
+    logging.getLogger("groundup").setLevel(logging.CRITICAL)
+
+
 def error(problem: GroundupError) -> None:
     """Prints an error and its hint to standard error."""
+    _err.quiet = False
     _err.print(f"error: {problem.message}", style="bold red", markup=False)
     if problem.hint:
         _err.print(f" hint: {problem.hint}", markup=False)

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from groundup.core.errors import Cancelled
 
@@ -31,7 +32,7 @@ class StopRequest:
     def __bool__(self) -> bool:
         return bool(self.signal_name)
 
-    def raise_cancelled(self) -> None:
+    def raise_cancelled(self) -> NoReturn:
         """Raises `Cancelled`; call it after the state has been saved."""
         raise Cancelled(f"stopped by {self.signal_name}, state saved", hint=_HINT)
 

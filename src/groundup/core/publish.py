@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["digest_file", "publish", "remove"]
+__all__ = ["digest_file", "finish", "publish", "remove", "reveal"]
 
 _READ = 0o444
 
@@ -31,14 +31,19 @@ def publish(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
-        _finish(partial)
-        if path.is_dir():
-            remove(path)
-        partial.replace(path)
-        _sync_folder(path.parent)
+        finish(partial)
+        reveal(partial, path)
     except BaseException:
         remove(partial)
         raise
+
+
+def reveal(partial: Path, path: Path) -> None:
+    """Gives a partial file or folder, already finished, its name."""
+    if path.is_dir():
+        remove(path)
+    partial.replace(path)
+    _sync_folder(path.parent)
 
 
 def remove(path: Path) -> None:
@@ -49,7 +54,7 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _finish(path: Path) -> None:
+def finish(path: Path) -> None:
     """Makes the bytes of a file, or of every file in a folder, readable and reach the disk."""
     for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:
         file.chmod(file.stat().st_mode | file.parent.stat().st_mode & _READ)

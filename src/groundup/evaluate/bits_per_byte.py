@@ -7,9 +7,10 @@ tokens are predicted and charged to the text, though they stand for no bytes.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from groundup.tokens.loader import TokenRows
 __all__ = ["Compression", "measure"]
 
 BATCH_TOKENS = 4096
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,29 @@ class Compression:
         return self.nats / self.n_tokens
 
 
+class Sharing(Protocol):
+    """Processes that measure one model together, each its part of the text."""
+
+    @property
+    def rank(self) -> int:
+        """Number of this one, from 0."""
+
+    @property
+    def world_size(self) -> int:
+        """How many there are."""
+
+    def sum(self, values: Sequence[float]) -> list[float]:
+        """Sums over all of them."""
+
+
+class _Alone:
+    rank = 0
+    world_size = 1
+
+    def sum(self, values: Sequence[float]) -> list[float]:
+        return list(values)
+
+
 @torch.no_grad()
 def measure(
     model: Transformer,
@@ -58,6 +84,8 @@ def measure(
     *,
     max_tokens: int | None = None,
     batch_tokens: int = BATCH_TOKENS,
+    sharing: Sharing | None = None,
+    between: Callable[[], None] = lambda: None,
 ) -> Compression:
     """Predicts every token of a split once, with log-softmax in float32.
 
@@ -69,31 +97,43 @@ def measure(
         rows: Usually the validation split.
         max_tokens: Stop after the rows that hold this many targets; None takes all.
         batch_tokens: Tokens in memory at once; has no influence on the result but rounding.
+        sharing: Who takes part; all make equally many passes and get the same result.
+        between: Called before each pass, equally often by all; may raise to end it.
 
     Raises:
         NumericalError: The model's loss is not finite.
     """
     T = rows.context_length
+    sharing = sharing or _Alone()
     wanted = None if max_tokens is None else max(1, max_tokens // T)
-    nats, n_tokens, n_bytes = 0.0, 0, 0
-    for batch in _chunks(islice(rows.all_rows(), wanted), max(1, batch_tokens // T)):
-        ids_BT, targets_BT = _padded(batch, T, model.device)
+    totals = np.zeros(3)
+    for batches in _chunks(
+        _chunks(islice(rows.all_rows(), wanted), max(1, batch_tokens // T)), sharing.world_size
+    ):
+        between()
+        batch = batches[sharing.rank] if sharing.rank < len(batches) else []
+        ids_BT, targets_BT = _padded(batch or batches[0][:1], T, model.device)
+        if not batch:  # others have one more; a sharded model needs all for every pass
+            targets_BT.fill_(IGNORED)
         logp_BT = model.log_probs(ids_BT, targets_BT, exact=True)
-        nats -= float(logp_BT.double().sum())
-        n_tokens += sum(len(row) - 1 for row in batch)
-        n_bytes += sum(rows.bytes_of(row[1:]) for row in batch)
+        totals += (
+            -float(logp_BT.double().sum()),
+            sum(len(row) - 1 for row in batch),
+            sum(rows.bytes_of(row[1:]) for row in batch),
+        )
+    nats, n_tokens, n_bytes = sharing.sum(totals.tolist())
     if not math.isfinite(nats):
         raise NumericalError(
-            f"the loss on {n_tokens:,} validation tokens is {nats}",
+            f"the loss on {int(n_tokens):,} validation tokens is {nats}",
             hint="lower the learning rates, or train in float32",
             step=0,
             quantity="validation/loss_nats",
         )
-    return Compression(nats=nats, n_tokens=n_tokens, n_bytes=n_bytes)
+    return Compression(nats=nats, n_tokens=int(n_tokens), n_bytes=int(n_bytes))
 
 
-def _chunks(rows: Iterator[NDArray[np.int64]], size: int) -> Iterator[Sequence[NDArray[np.int64]]]:
-    while chunk := list(islice(rows, size)):
+def _chunks(items: Iterator[Item], size: int) -> Iterator[Sequence[Item]]:
+    while chunk := list(islice(items, size)):
         yield chunk
 
 

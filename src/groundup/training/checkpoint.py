@@ -4,20 +4,24 @@
 checkpoints/step_000100/
 ├── model.safetensors       every trained weight and buffer, float32
 ├── optimizer.safetensors   the optimizer's state, named after the weights
-└── state.json              step, version, sha256 of both files, and what the stage adds
+└── state.json              step, version, sha256 and rows of each file, and what the stage adds
 ```
 
-A folder appears whole or not at all. Randomness is derived from the step, so step, weights and
-optimizer state are the whole position. On a CPU a resumed run equals an uninterrupted one bit for
-bit, provided it uses the same number of threads (the order of floating-point sums depends on it)
-and the same PyTorch; on a GPU it agrees to rounding. No pickle: tensors are safetensors, the rest
+Ranks that share the weights write `model-00001-of-00004.safetensors` and so on, each its rows;
+`parts` reads either for any number of ranks. A folder appears whole or not at all: `state.json` is
+written last, when the files of all ranks are there, and then the folder gets its name. A damaged
+folder is passed over for the one before.
+
+Randomness is derived from the step, so step, weights and optimizer state are the whole position.
+On a CPU a resumed run equals an uninterrupted one bit for bit, provided it uses the same number of
+threads and ranks (the order of floating-point sums depends on them) and the same PyTorch; on a GPU,
+or on another number of ranks, it agrees to rounding. No pickle: tensors are safetensors, the rest
 JSON.
 """
 
 import json
 import logging
-import re
-import shutil
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,21 +29,42 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from groundup.core.artifact import RunDir, digest_file
 from groundup.core.errors import CorruptArtifact
+from groundup.core.publish import finish, remove, reveal
+from groundup.training import parts
 from groundup.training.optimizer import GroupedOptimizer
+from groundup.training.ranks import ALONE, Ranks
+from groundup.training.retention import (
+    FOLDER,
+    drop_after,
+    drop_all,
+    drop_old,
+    folder_of,
+    folders,
+    set_aside,
+    steps,
+)
 
-__all__ = ["Checkpoint", "drop_after", "drop_all", "load", "load_latest", "save", "steps"]
+__all__ = [
+    "Checkpoint",
+    "Pending",
+    "begin",
+    "drop_after",
+    "drop_all",
+    "load",
+    "load_latest",
+    "save",
+    "steps",
+]
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
-FOLDER = "checkpoints"
-_MODEL, _OPTIMIZER, _STATE = "model.safetensors", "optimizer.safetensors", "state.json"
-_NAME = re.compile(r"step_(\d+)")
+VERSION = 2
+KINDS = ("model", "optimizer")
+_STATE = "state.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +82,129 @@ class Checkpoint:
     path: Path
 
 
+class Pending:
+    """A checkpoint on its way to the disk; all ranks ask and publish together.
+
+    Args:
+        out: The run.
+        path: The folder it will have.
+        partial: Where the files go meanwhile.
+        tensors: File name to tensors, of this rank.
+        index: File name to tensor name to rows, of this rank.
+        content: What `state.json` says, without the files.
+        ranks: Who writes.
+        background: Whether to write in a thread while training goes on.
+    """
+
+    def __init__(
+        self,
+        out: RunDir,
+        path: Path,
+        partial: Path,
+        tensors: Mapping[str, Mapping[str, Tensor]],
+        index: Mapping[str, Mapping[str, Any]],
+        content: Mapping[str, Any],
+        ranks: Ranks,
+        *,
+        background: bool,
+    ) -> None:
+        self._out, self._path, self._partial, self._ranks = out, path, partial, ranks
+        self._index, self._content = index, content
+        self._digests: dict[str, str] = {}
+        self._problem: BaseException | None = None
+        self._thread = threading.Thread(target=self._write, args=(tensors,), daemon=True)
+        if background:
+            self._thread.start()
+        else:
+            self._write(tensors)
+
+    def _write(self, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
+        try:
+            for name, values in tensors.items():
+                parts.write(values, self._partial / name)
+                finish(self._partial / name)
+                self._digests[name] = digest_file(self._partial / name)
+        except BaseException as problem:  # raised again where training can end by it
+            self._problem = problem
+
+    def is_written(self) -> bool:
+        """Whether the files of all ranks are on disk."""
+        return not self._ranks.any(self._thread.is_alive())
+
+    def publish(
+        self, *, keep: int, keep_every_steps: int | None = None, keep_steps: Collection[int] = ()
+    ) -> Path:
+        """Waits for the files, gives the folder its name, and removes old ones.
+
+        Args:
+            keep: Last ones to keep.
+            keep_every_steps: Checkpoints of steps that are multiples of this stay too.
+            keep_steps: And those of these steps.
+
+        Returns:
+            The folder.
+        """
+        if self._thread.ident is not None:
+            self._thread.join()
+        if self._problem is not None:
+            if self._ranks.is_first:
+                remove(self._partial)
+            raise self._problem
+        own = {
+            name: {"sha256": digest, "rows": self._index[name]}
+            for name, digest in self._digests.items()
+        }
+        gathered = self._ranks.gather(own)
+        self._ranks.first_does(lambda: self._reveal(gathered))
+        if self._ranks.is_first:
+            drop_old(
+                self._path.parent,
+                keep=keep,
+                keep_every_steps=keep_every_steps,
+                spared=[folder_of(self._out, step) for step in keep_steps],
+            )
+        return self._path
+
+    def _reveal(self, gathered: list[dict[str, Any]]) -> None:
+        files = {name: about for files in gathered for name, about in sorted(files.items())}
+        content = {**self._content, "files": files}
+        (self._partial / _STATE).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        finish(self._partial / _STATE)
+        reveal(self._partial, self._path)
+
+
+def begin(
+    out: RunDir,
+    step: int,
+    model: nn.Module,
+    optimizer: GroupedOptimizer,
+    state: Mapping[str, Any] | None = None,
+    *,
+    ranks: Ranks = ALONE,
+    background: bool = False,
+) -> Pending:
+    """Starts to write a checkpoint, on all ranks together.
+
+    Args:
+        step: Optimizer steps taken so far.
+        state: JSON values to hand back when the run resumes.
+        background: Write while training goes on; the tensors are copied first.
+    """
+    path = folder_of(out, step)
+    partial = path.with_name(f"{path.name}.saving.partial")
+    content = {"version": VERSION, "step": step, "state": dict(state or {})}
+    tensors, index = {}, {}
+    for kind, named in zip(KINDS, (_weights(model), optimizer.tensors()), strict=True):
+        own = {name: value for name, value in named.items() if _is_written_by(ranks, value)}
+        if not own and not ranks.is_first:
+            continue
+        name = _file_name(kind, named, ranks)
+        tensors[name] = {key: _on_cpu(parts.local(own[key]), copy=background) for key in own}
+        index[name] = {key: parts.rows_here(value).as_json() for key, value in own.items()}
+    ranks.first_does(lambda: _make_empty(partial, content))
+    return Pending(out, path, partial, tensors, index, content, ranks, background=background)
+
+
 def save(
     out: RunDir,
     step: int,
@@ -66,87 +214,70 @@ def save(
     *,
     keep: int = 2,
     keep_steps: Collection[int] = (),
+    ranks: Ranks = ALONE,
 ) -> Path:
     """Publishes `checkpoints/step_NNNNNN` and removes all but the last `keep` and `keep_steps`.
 
-    Args:
-        step: Optimizer steps taken so far.
-        state: JSON values to hand back when the run resumes.
+    Arguments as `begin`.
 
     Returns:
         The folder.
     """
-    name = f"{FOLDER}/{_name(step)}"
-    with out.publish(name) as partial:
-        partial.mkdir(parents=True)
-        save_file(_cpu(_weights(model)), partial / _MODEL)
-        save_file(_cpu(optimizer.tensors()), partial / _OPTIMIZER)
-        content = {
-            "version": VERSION,
-            "step": step,
-            "sha256": {file: digest_file(partial / file) for file in (_MODEL, _OPTIMIZER)},
-            "state": dict(state or {}),
-        }
-        (partial / _STATE).write_text(json.dumps(content, indent=1), encoding="utf-8")
-    for old in _folders(out)[:-keep]:
-        if old.name not in map(_name, keep_steps):
-            _remove(old)
-    return out.path / name
+    pending = begin(out, step, model, optimizer, state, ranks=ranks)
+    return pending.publish(keep=keep, keep_steps=keep_steps)
 
 
-def load_latest(out: RunDir, model: nn.Module, optimizer: GroupedOptimizer) -> Checkpoint | None:
-    """Puts the last checkpoint's weights and optimizer state in place; None when there is none.
+def load_latest(
+    out: RunDir, model: nn.Module, optimizer: GroupedOptimizer, *, ranks: Ranks = ALONE
+) -> Checkpoint | None:
+    """Puts the newest whole checkpoint's weights and state in place; None when there is none.
+
+    A damaged one is passed over with a warning, and set aside as `step_NNNNNN.damaged`.
 
     Raises:
-        CorruptArtifact: A file of it is missing, unreadable, or not the one that was written.
+        CorruptArtifact: All of them are damaged, or hold another model.
     """
-    found = steps(out)
-    return load(out, found[-1], model, optimizer) if found else None
+    root = out.path / FOLDER
+    names = ranks.first_does(lambda: [path.name for path in reversed(folders(root))])
+    damaged: list[tuple[Path, str]] = []
+    for path in (root / name for name in names):
+        problem = _problem(path, ranks)
+        if not problem:
+            ranks.first_does(lambda: set_aside([path for path, _ in damaged]))
+            return _load(path, model, optimizer)
+        log.warning("passing over checkpoint %s: %s", path, problem)
+        damaged.append((path, problem))
+    if damaged:
+        path, problem = damaged[0]
+        raise CorruptArtifact(
+            f"no checkpoint can be used; of {path}, the newest, {problem}",
+            hint=f"`rm -r {root}` and run the same command again: it starts from the beginning",
+        )
+    return None
 
 
-def load(out: RunDir, step: int, model: nn.Module, optimizer: GroupedOptimizer) -> Checkpoint:
+def load(
+    out: RunDir,
+    step: int,
+    model: nn.Module,
+    optimizer: GroupedOptimizer,
+    *,
+    ranks: Ranks = ALONE,
+) -> Checkpoint:
     """Puts the weights and optimizer state of one checkpoint in place.
 
     Raises:
-        CorruptArtifact: A file of it is missing, unreadable, or not the one that was written.
+        CorruptArtifact: It is damaged, or holds another model.
     """
-    path = out.path / FOLDER / _name(step)
-    content = _read_state(path)
-    for file, digest in content["sha256"].items():
-        if not (path / file).is_file() or digest_file(path / file) != digest:
-            raise _corrupt(path / file, "differs from what was written (sha256)")
-    try:
-        weights, moments = load_file(path / _MODEL), load_file(path / _OPTIMIZER)
-    except SafetensorError as error:
-        raise _corrupt(path, "cannot be read") from error
-    _put(_weights(model), weights, path)
-    optimizer.load_tensors(moments)
-    log.info("going on after step %d (%s)", content["step"], path)
-    return Checkpoint(step=int(content["step"]), state=dict(content["state"]), path=path)
-
-
-def steps(out: RunDir) -> list[int]:
-    """Steps of the checkpoints that are there, in order."""
-    return [int(path.name.removeprefix("step_")) for path in _folders(out)]
-
-
-def drop_after(out: RunDir, step: int) -> None:
-    """Removes the checkpoints of steps that are undone, the last one first.
-
-    Killed in between, the run goes on from one of them and comes to undo the same steps.
-    """
-    for later in reversed([found for found in steps(out) if found > step]):
-        _remove(out.path / FOLDER / _name(later))
-
-
-def drop_all(out: RunDir, *, keep: int = 0) -> None:
-    """Removes a finished run's checkpoints but the last `keep`; the folder goes when empty."""
-    folders = _folders(out)
-    for path in folders[: len(folders) - keep]:
-        _remove(path)
-    root = out.path / FOLDER
-    if root.is_dir() and not any(root.iterdir()):
-        root.rmdir()
+    path = folder_of(out, step)
+    problem = _problem(path, ranks)
+    if problem:
+        raise CorruptArtifact(
+            f"checkpoint {path}: {problem}",
+            hint=f"`rm -r {path}` and run the same command again: it goes on from the checkpoint "
+            "before, or from the start when there is none",
+        )
+    return _load(path, model, optimizer)
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
@@ -156,50 +287,78 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **buffers}
 
 
-def _cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+def _is_written_by(ranks: Ranks, tensor: Tensor) -> bool:
+    """Rows of a sharded tensor by who has some, everything else by rank 0."""
+    mine = parts.local(tensor)
+    return ranks.is_first if mine is tensor else len(mine) > 0
+
+
+def _file_name(kind: str, tensors: Mapping[str, Tensor], ranks: Ranks) -> str:
+    if all(parts.local(value) is value for value in tensors.values()):
+        return f"{kind}.safetensors"
+    return f"{kind}-{ranks.rank + 1:05d}-of-{ranks.world_size:05d}.safetensors"
+
+
+def _on_cpu(tensor: Tensor, *, copy: bool) -> Tensor:
+    on_cpu = tensor.detach().cpu()
+    return on_cpu.clone() if copy and on_cpu.data_ptr() == tensor.data_ptr() else on_cpu
+
+
+def _make_empty(partial: Path, content: Mapping[str, Any]) -> None:
+    json.dumps(content)  # a state that is no JSON is found before anything is written
+    remove(partial)
+    partial.mkdir(parents=True)
+
+
+def _problem(path: Path, ranks: Ranks) -> str:
+    """What is wrong with a checkpoint, empty when nothing is; all ranks learn what one has found.
+
+    Each rehashes its share of the files.
+    """
+    return "; ".join(dict.fromkeys(filter(None, ranks.gather(_own_problem(path, ranks)))))
+
+
+def _own_problem(path: Path, ranks: Ranks) -> str:
+    try:
+        content = json.loads((path / _STATE).read_text(encoding="utf-8"))
+        version, files = content["version"], list(content.get("files", {}).items())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return f"{_STATE} cannot be read"
+    if version != VERSION:
+        return f"{_STATE} is of version {version}, and not {VERSION}"
+    for name, about in files[ranks.rank :: ranks.world_size]:
+        if not (path / name).is_file() or digest_file(path / name) != about["sha256"]:
+            return f"{name} differs from what was written (sha256)"
+    return ""
 
 
 @torch.no_grad()
-def _put(into: Mapping[str, Tensor], saved: Mapping[str, Tensor], path: Path) -> None:
-    if into.keys() != saved.keys() or any(into[n].shape != saved[n].shape for n in into):
-        raise _corrupt(path, "holds the weights of a model of another shape")
-    for name, value in into.items():
-        value.copy_(saved[name])
-
-
-def _read_state(path: Path) -> dict[str, Any]:
+def _load(path: Path, model: nn.Module, optimizer: GroupedOptimizer) -> Checkpoint:
+    content = json.loads((path / _STATE).read_text(encoding="utf-8"))
+    rows = {name: about["rows"] for name, about in content["files"].items()}
+    of_kind = {
+        kind: {name: tensors for name, tensors in rows.items() if name.startswith(kind)}
+        for kind in KINDS
+    }
+    weights = _weights(model)
     try:
-        content = json.loads((path / _STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _corrupt(path / _STATE, "cannot be read") from error
-    if not isinstance(content, dict) or content.get("version") != VERSION:
-        raise _corrupt(path / _STATE, f"is not of version {VERSION}")
-    return content
+        with parts.saved_tensors(path, of_kind["model"]) as saved:
+            if weights.keys() != set(saved.names()) or any(
+                saved.shape(name) != value.shape for name, value in weights.items()
+            ):
+                raise _other_model(path)
+            for name, value in weights.items():
+                saved.copy(name, value)
+        with parts.saved_tensors(path, of_kind["optimizer"]) as saved:
+            optimizer.load(saved)
+    except SafetensorError as error:
+        raise _other_model(path) from error
+    log.info("going on after step %d (%s)", content["step"], path)
+    return Checkpoint(step=int(content["step"]), state=dict(content["state"]), path=path)
 
 
-def _corrupt(path: Path, reason: str) -> CorruptArtifact:
-    folder = path if path.is_dir() else path.parent
+def _other_model(path: Path) -> CorruptArtifact:
     return CorruptArtifact(
-        f"checkpoint {path} {reason}",
-        hint=f"`rm -r {folder}` and run the same command again: it goes on from the checkpoint "
-        "before, or from the start when there is none",
+        f"checkpoint {path} holds the weights of a model of another shape",
+        hint=f"`rm -r {path}` and run the same command again",
     )
-
-
-def _name(step: int) -> str:
-    return f"step_{step:06d}"
-
-
-def _folders(out: RunDir) -> list[Path]:
-    """Whole checkpoints, oldest first."""
-    root = out.path / FOLDER
-    found = [(_NAME.fullmatch(p.name), p) for p in root.iterdir()] if root.is_dir() else []
-    return [path for _, path in sorted((int(m[1]), path) for m, path in found if m)]
-
-
-def _remove(folder: Path) -> None:
-    """Removes a folder so that a kill in the middle leaves nothing that looks whole."""
-    doomed = folder.with_name(f"{folder.name}.partial")
-    folder.replace(doomed)
-    shutil.rmtree(doomed)

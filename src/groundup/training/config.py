@@ -185,8 +185,18 @@ class PretrainConfig(StageConfig, frozen=True):
     """torch.compile: about a minute at the start; pays on GPUs and in runs over ten minutes."""
     recompute_every_layers: Annotated[int | None, VOLATILE, Field(ge=1)] = None
     """Every n-th block computes activations again instead of keeping them: less memory, slower."""
+    parallel: Annotated[Literal["auto", "ddp", "fsdp"], VOLATILE] = "auto"
+    """With several ranks: ddp repeats the weights on each, fsdp shards them; auto takes ddp when
+    weights, gradients and optimizer fit on each."""
+    processes: Annotated[int, VOLATILE, Field(ge=1)] = 1
+    """Ranks to start on this machine without torchrun; on a CPU several processes of one thread can
+    beat one of several threads. The batch is the same for any number."""
     checkpoint_every_s: Annotated[float, VOLATILE, Field(gt=0)] = 30.0
     """Seconds between checkpoints: what a crash can cost."""
+    keep_checkpoints: Annotated[int, VOLATILE, Field(ge=1)] = 2
+    """Newest checkpoints kept while the run goes on."""
+    keep_every_steps: Annotated[int | None, VOLATILE, Field(ge=1)] = None
+    """Checkpoints of steps that are multiples of this stay for good; unset keeps none."""
     log_every_steps: Annotated[int, VOLATILE, Field(ge=1)] = 10
     """Steps between lines of metrics.jsonl."""
     expected: Annotated[ExpectedConfig | None, VOLATILE] = None

@@ -1,12 +1,15 @@
 """The training loop.
 
 Letters: B rows of one step, T position. A batch is (B, T + 1): T inputs, and as targets the same
-shifted by one.
+shifted by one. With several ranks each has its rows of the batch, and all take every step together.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -14,11 +17,19 @@ from torch import Tensor
 from groundup.core.errors import DeviceError
 from groundup.core.interrupt import StopRequest
 from groundup.training.guard import Guard, Trouble
-from groundup.training.optimizer import GroupedOptimizer, clip_gradients
+from groundup.training.optimizer import GroupedOptimizer
+from groundup.training.ranks import ALONE, Ranks
 
-__all__ = ["LossFn", "Step", "accumulate", "train"]
+__all__ = ["LossFn", "Step", "accumulate", "raise_cancelled", "train"]
 
 LossFn = Callable[[Tensor, Tensor], Tensor]
+
+Accumulating = Callable[[bool], AbstractContextManager[None]]
+"""What surrounds a micro-batch, given whether it is the last of its step."""
+
+
+def _nothing(last: bool) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +38,7 @@ class Step:
 
     Attributes:
         number: Steps taken so far, this one included.
-        tokens: Targets that it learned from.
+        tokens: Targets that it learned from, on all ranks.
         loss: Mean loss of its batch in nats, before the update: a scalar where the model is.
             Reading it makes the program wait for a GPU.
         norm: Length of the whole gradient, before clipping; likewise.
@@ -59,12 +70,15 @@ def train(
     hooks: Sequence[Callable[[Step], None]],
     save: Callable[[int], None],
     request: StopRequest,
+    batch_rows: int | None = None,
+    accumulating: Accumulating = _nothing,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Takes steps `first_step` to `n_steps` - 1; the number of a step decides all it does.
 
     Args:
         loss_fn: Mean loss in nats of (inputs, targets).
-        batches: Step to its batch (B, T + 1) on the model's device.
+        batches: Step to this rank's rows of its batch, (B, T + 1), on the model's device.
         first_step: Steps taken by an earlier process.
         lr_factor: Step to share of the peak learning rates.
         micro_batch_rows: Most rows in memory at once.
@@ -73,7 +87,10 @@ def train(
         recover: Puts things right after a step that must not count; returns the step to take.
         hooks: Called after each step, in order: measure, show, save.
         save: Called with the number of steps taken when a stop is asked for.
-        request: Whether a signal has come.
+        request: Whether a signal has come; on any rank is enough.
+        batch_rows: Rows of a whole batch; None takes those that are here.
+        accumulating: What surrounds each micro-batch.
+        ranks: Who trains.
 
     Raises:
         NumericalError: Loss or gradient went wrong more often than may be helped.
@@ -85,42 +102,73 @@ def train(
         start = time.perf_counter()
         try:
             batch = batches(step)
-            loss = accumulate(loss_fn, batch, micro_batch_rows)
-            norm = clip_gradients(optimizer.parameters(), clip_norm)
+            rows = batch_rows or len(batch)
+            part = accumulate(
+                loss_fn,
+                batch,
+                micro_batch_rows,
+                batch_rows=rows,
+                accumulating=accumulating,
+                ranks=ranks,
+            )
+            loss, norm = ranks.total(part), optimizer.clip(clip_norm)
             guard.look(step, loss, norm)
             factor = lr_factor(step)
             optimizer.step(factor)
             optimizer.zero_grad()
             step += 1
             seconds = time.perf_counter() - start
-            done = Step(step, batch[:, 1:].numel(), loss, norm, factor, seconds)
+            done = Step(step, rows * (batch.shape[1] - 1), loss, norm, factor, seconds)
             for hook in hooks:
                 hook(done)
-            if request:
+            if ranks.any(bool(request)):
                 save(step)
-                request.raise_cancelled()
+                raise_cancelled(request, ranks)
         except Trouble as trouble:
             optimizer.zero_grad()
             step = recover(trouble)
 
 
-def accumulate(loss_fn: LossFn, batch: Tensor, micro_batch_rows: int) -> Tensor:
+def raise_cancelled(request: StopRequest, ranks: Ranks) -> NoReturn:
+    """Ends all ranks, whichever of them the signal has reached."""
+    request.signal_name = next(filter(None, ranks.gather(request.signal_name)))
+    request.raise_cancelled()
+
+
+def accumulate(
+    loss_fn: LossFn,
+    batch: Tensor,
+    micro_batch_rows: int,
+    *,
+    batch_rows: int | None = None,
+    accumulating: Accumulating = _nothing,
+    ranks: Ranks = ALONE,
+) -> Tensor:
     """Adds up gradients over micro-batches; they equal those of the whole batch at once.
 
+    Averaging gradients over ranks is the exchange's part, so a rank's losses are weighted by the
+    number of ranks; all ranks go through equally many micro-batches, if need be without weight.
+
     Args:
-        batch: (B, T + 1) token ids.
+        batch: (B, T + 1) token ids, this rank's rows.
+        batch_rows: Rows of all ranks; None takes those that are here.
 
     Returns:
-        Mean loss of the batch in nats, a scalar without gradient.
+        This rank's summand of the mean loss of the whole batch in nats, a scalar without gradient.
 
     Raises:
         DeviceError: Out of the device's memory.
     """
+    batch_rows = batch_rows or len(batch)
     total = torch.zeros((), device=batch.device)
+    pieces = [(micro, len(micro)) for micro in torch.split(batch, micro_batch_rows)]
+    largest_share = math.ceil(batch_rows / ranks.world_size)
+    pieces += [(batch[:1], 0)] * (math.ceil(largest_share / micro_batch_rows) - len(pieces))
     try:
-        for micro in torch.split(batch, micro_batch_rows):
-            loss = loss_fn(micro[:, :-1], micro[:, 1:]) * (len(micro) / len(batch))
-            loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
+        for index, (micro, counted) in enumerate(pieces, start=1):
+            with accumulating(index == len(pieces)):
+                loss = loss_fn(micro[:, :-1], micro[:, 1:]) * (counted / batch_rows)
+                (loss * ranks.world_size).backward()  # type: ignore[no-untyped-call]  # torch's
             total += loss.detach()
     except torch.OutOfMemoryError as error:
         raise DeviceError(

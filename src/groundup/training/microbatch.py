@@ -6,7 +6,7 @@ choice is confirmed by one real forward and backward pass, and halved until it f
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -78,27 +78,53 @@ def free_bytes(device: torch.device) -> int:
     return memory_free_bytes()
 
 
-def plan_rows(config: PretrainConfig, shape: ModelConfig, device: torch.device) -> Choice:
+def plan_rows(
+    config: PretrainConfig,
+    shape: ModelConfig,
+    device: torch.device,
+    *,
+    own_rows: int | None = None,
+    n_on_host: int = 1,
+    n_shards: int = 1,
+) -> Choice:
     """Rows for a recipe's micro-batches on a device, as free as it is now.
+
+    Args:
+        config: The recipe.
+        shape: Its model.
+        device: Where this rank computes.
+        own_rows: Rows of a batch that this rank takes; None takes all.
+        n_on_host: Ranks that share the main memory of this machine.
+        n_shards: Ranks that divide weights, gradients and optimizer state among them.
 
     Raises:
         ResourceError: Training does not fit in memory.
     """
     dtype = compute_dtype(device)
-    return choose_rows(
-        lambda rows: step_memory(
+
+    def memory_of(rows: int) -> StepMemory:
+        whole = step_memory(
             shape,
             config.optimizer,
             rows=rows,
             device=device,
             dtype=dtype,
             recompute_every_layers=config.recompute_every_layers,
-        ),
+        )
+        return replace(
+            whole,
+            weights=whole.weights // n_shards,
+            gradients=whole.gradients // n_shards,
+            optimizer=whole.optimizer // n_shards,
+        )
+
+    return choose_rows(
+        memory_of,
         device=device,
         context_length=shape.context_length,
-        batch_rows=config.batch_tokens // shape.context_length,
+        batch_rows=own_rows or config.batch_tokens // shape.context_length,
         wanted_tokens=config.micro_batch_tokens,
-        free=free_bytes(device),
+        free=free_bytes(device) // (n_on_host if device.type == "cpu" else 1),
     )
 
 

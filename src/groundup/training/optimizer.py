@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from groundup.core.errors import CorruptArtifact
 from groundup.training.config import AdamWConfig, MuonConfig
 from groundup.training.muon import Muon
+from groundup.training.parts import SavedTensors
+from groundup.training.spread import Alone, Spread
 
 __all__ = ["GroupedOptimizer", "build", "clip_gradients", "roles"]
 
@@ -40,9 +42,12 @@ class GroupedOptimizer:
     """
 
     def __init__(
-        self, optimizers: Sequence[torch.optim.Optimizer], names: Mapping[str, nn.Parameter]
+        self,
+        optimizers: Sequence[torch.optim.Optimizer],
+        names: Mapping[str, nn.Parameter],
+        spread: Spread,
     ) -> None:
-        self._optimizers = list(optimizers)
+        self._optimizers, self._spread = list(optimizers), spread
         self.names = dict(names)
         for group in self._groups():
             group.setdefault("peak_lr", group["lr"])
@@ -54,6 +59,10 @@ class GroupedOptimizer:
     def parameters(self) -> list[nn.Parameter]:
         """All weights that are trained."""
         return list(self.names.values())
+
+    def clip(self, max_norm: float | None) -> Tensor:
+        """As `clip_gradients`, for all weights wherever their rows are."""
+        return clip_gradients(self.parameters(), max_norm, self._spread)
 
     def step(self, lr_factor: float = 1.0) -> None:
         """Updates all weights with `lr_factor` times the peak learning rates."""
@@ -77,8 +86,9 @@ class GroupedOptimizer:
                     found[f"{names[id(parameter)]}:{key}"] = value
         return found
 
-    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes over a state that `tensors` returned, on each weight's own device.
+    @torch.no_grad()
+    def load(self, saved: SavedTensors) -> None:
+        """Takes over a state that `tensors` returned, each rank the rows of its weights.
 
         Raises:
             CorruptArtifact: It belongs to a model with other weights.
@@ -91,15 +101,19 @@ class GroupedOptimizer:
         }
         for optimizer in self._optimizers:
             optimizer.state.clear()
-        for key, value in tensors.items():
+        for key in saved.names():
             name, _, part = key.rpartition(":")
-            parameter = self.names.get(name)
-            if parameter is None or (value.ndim and value.shape != parameter.shape):
+            parameter, shape = self.names.get(name), saved.shape(key)
+            if parameter is None or (shape and shape != parameter.shape):
                 raise CorruptArtifact(
                     f"the saved optimizer state {key} fits no weight of this model",
                     hint="delete that checkpoint folder and run the same command again",
                 )
-            owner[id(parameter)].state[parameter][part] = value.to(parameter.device)
+            value = (
+                torch.zeros_like(parameter) if shape else torch.zeros((), device=parameter.device)
+            )
+            saved.copy(key, value)
+            owner[id(parameter)].state[parameter][part] = value
 
 
 def roles(model: nn.Module) -> dict[str, Named]:
@@ -124,12 +138,22 @@ def roles(model: nn.Module) -> dict[str, Named]:
     return found
 
 
-def build(model: nn.Module, config: AdamWConfig | MuonConfig) -> GroupedOptimizer:
-    """The optimizer that a recipe's `[optimizer]` section asks for."""
+def build(
+    model: nn.Module, config: AdamWConfig | MuonConfig, spread: Spread | None = None
+) -> GroupedOptimizer:
+    """The optimizer that a recipe's `[optimizer]` section asks for.
+
+    Args:
+        model: Sharded already, when it is to be.
+        config: The section.
+        spread: How its weights lie on the ranks; None is one process.
+    """
+    spread = spread or Alone()
     by_role = roles(model)
     names = {name: weight for named in by_role.values() for name, weight in named.items()}
     if isinstance(config, AdamWConfig):
-        return GroupedOptimizer([_adamw(by_role, dict.fromkeys(by_role, config.lr), config)], names)
+        only = _adamw(by_role, dict.fromkeys(by_role, config.lr), config)
+        return GroupedOptimizer([only], names, spread)
     matrices = by_role.pop("matrix")
     lrs = {
         "embedding": config.embedding_lr,
@@ -144,9 +168,10 @@ def build(model: nn.Module, config: AdamWConfig | MuonConfig) -> GroupedOptimize
             momentum=config.momentum,
             weight_decay=config.weight_decay,
             steps=config.newton_schulz_steps,
+            orthogonaliser=spread.orthogonalise,
         )
         optimizers.append(muon)
-    return GroupedOptimizer([*optimizers, _adamw(by_role, lrs, config)], names)
+    return GroupedOptimizer([*optimizers, _adamw(by_role, lrs, config)], names, spread)
 
 
 def _adamw(
@@ -166,13 +191,15 @@ def _adamw(
     return torch.optim.AdamW(groups, betas=(config.beta1, config.beta2), eps=config.eps, fused=True)
 
 
-def clip_gradients(parameters: Sequence[nn.Parameter], max_norm: float | None) -> Tensor:
+def clip_gradients(
+    parameters: Sequence[nn.Parameter], max_norm: float | None, spread: Spread | None = None
+) -> Tensor:
     """Length of the whole gradient, before it is scaled down to `max_norm` (None: left as it is).
 
     Source: Pascanu et al. 2013, arXiv 1211.5063, algorithm 1.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = nn.utils.get_total_norm(gradients)
+    norm = (spread or Alone()).norm(gradients)
     if max_norm is not None:
         nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
     return norm

@@ -13,6 +13,7 @@ from groundup.training import checkpoint
 from groundup.training.config import SafetyConfig
 from groundup.training.guard import Guard, Trouble, exhausted
 from groundup.training.optimizer import GroupedOptimizer
+from groundup.training.ranks import Ranks
 from groundup.training.saving import Saving
 
 __all__ = ["Rescue"]
@@ -30,6 +31,7 @@ class Rescue:
         guard: Keeps the count and the batches that are left out.
         saving: Knows which states there are to go back to.
         config: How a spike is told.
+        ranks: Who trains; all see the same trouble and do the same.
         go_back: Called with the step and the saved state; takes all else back.
     """
 
@@ -41,11 +43,12 @@ class Rescue:
         guard: Guard,
         saving: Saving,
         config: SafetyConfig,
+        ranks: Ranks,
         go_back: Callable[[int, Mapping[str, Any]], None],
     ) -> None:
         self._out, self._model, self._optimizer = out, model, optimizer
         self._guard, self._saving, self._config = guard, saving, config
-        self._go_back = go_back
+        self._ranks, self._go_back = ranks, go_back
 
     def recover(self, trouble: Trouble) -> int:
         """Puts things right; returns the step to take.
@@ -59,13 +62,16 @@ class Rescue:
             step = self._guard.skip(trouble)
             self._say(trouble, f"batch {batch} is left out", step)
             return step
-        target = self._target(trouble)
+        self._saving.settle()
+        target = self._ranks.first_does(lambda: self._target(trouble))
         if target is None:
             raise exhausted(trouble, self._guard.interventions)
         batches = [self._guard.order.batch_of(step) for step in (target, trouble.step)]
-        state = checkpoint.load(self._out, target, self._model, self._optimizer).state
+        state = checkpoint.load(
+            self._out, target, self._model, self._optimizer, ranks=self._ranks
+        ).state
         self._guard.roll_back(trouble, target, state["guard"])
-        checkpoint.drop_after(self._out, target)
+        self._ranks.first_does(lambda: checkpoint.drop_after(self._out, target))
         self._go_back(target, state)
         self._say(
             trouble, f"back to step {target}, without batches {batches[0]} to {batches[1]}", target

@@ -28,6 +28,7 @@ from groundup.training.data import (
     training_streams,
 )
 from groundup.training.publish import publish_model
+from groundup.training.ranks import ALONE, Ranks
 from groundup.training.session import Session
 
 __all__ = ["VERSION", "preview", "run"]
@@ -39,28 +40,48 @@ VERSION = 1
 BASELINES, RESULT = "baselines.json", "result.json"
 
 
-def run(config: PretrainConfig, inputs: Mapping[str, Artifact], out: RunDir) -> None:
+def run(
+    config: PretrainConfig,
+    inputs: Mapping[str, Artifact],
+    out: RunDir,
+    ranks: Ranks = ALONE,
+) -> None:
     """Trains a model; called again after a crash, it finishes with the same weights.
 
+    Args:
+        config: The recipe.
+        inputs: The tokens run.
+        out: Where to write; only rank 0 does, but for shards of checkpoints.
+        ranks: Who trains; all of them call this.
+
     Raises:
-        ConfigError: A source is not there, or would be repeated too often.
+        ConfigError: A source is not there, would be repeated too often, or there
+            are more ranks than rows in a batch.
         DataError: The tokens run has too few tokens.
         DeviceError: The device is not there or too small.
         NumericalError: Training diverged.
-        CorruptArtifact: The last checkpoint is damaged, or the tokens are not those of before.
+        CorruptArtifact: All checkpoints are damaged, or the tokens are not those of before.
         Cancelled: A signal came; the state is saved.
     """
-    if not (out.path / RESULT).exists():  # else only the tidying was interrupted
+    if not ranks.first_does(lambda: (out.path / RESULT).exists()):  # else only to be tidied
         tokens = inputs["tokens"]
         tokenizer = Tokenizer.load(tokens.file("tokenizer.json"))
         preview(config, inputs)
-        check_same_tokens(tokens, out)
-        bar_to_beat = _baselines(config, tokens, tokenizer, out)
-        session = Session(config, tokens, tokenizer, out)
+        ranks.first_does(lambda: check_same_tokens(tokens, out))
+        bar_to_beat = ranks.first_does(lambda: _baselines(config, tokens, tokenizer, out))
+        session = Session(config, tokens, tokenizer, out, ranks)
         session.train()
-        publish_model(out, session.model, tokenizer)
-        out.write_json(RESULT, session.result(bar_to_beat) | source_summary(config, tokens))
-    checkpoint.drop_all(out, keep=1 if config.keep_optimizer else 0)
+        whole = session.parallel.whole_model()
+        if whole is not None:
+            publish_model(out, whole, tokenizer)
+            out.write_json(RESULT, session.result(bar_to_beat) | source_summary(config, tokens))
+    if not ranks.is_first:
+        return
+    checkpoint.drop_all(
+        out,
+        keep=1 if config.keep_optimizer else 0,
+        keep_every_steps=config.keep_every_steps,
+    )
     (out.path / TOKENS_DIGEST).unlink(missing_ok=True)
     out.summary.update(json.loads((out.path / RESULT).read_text(encoding="utf-8")))
     _say_result(out.summary)

@@ -42,9 +42,13 @@ class Samples:
         rows = [json.loads(line) for line in lines]
         self._rows: list[dict[str, Any]] = [row for row in rows if row["step"] <= first_step]
 
+    def are_due(self, step: int) -> bool:
+        """Whether there is something to write at a step, and it has not been written."""
+        return bool(self._config.prompts) and all(row["step"] != step for row in self._rows)
+
     def write(self, model: Transformer, step: int) -> None:
         """Samples a continuation of every prompt; equal step and weights give equal text."""
-        if not self._config.prompts or any(row["step"] == step for row in self._rows):
+        if not self.are_due(step):
             return
         params = SamplingParams(
             max_new_tokens=min(self._config.max_new_tokens, model.config.context_length - 1),

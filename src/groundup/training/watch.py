@@ -1,0 +1,181 @@
+"""Notices when a rank fails or falls silent, so that the others end at once and say why.
+
+Every rank shows a sign of life at the store twice a second and watches the rank before it. A rank
+that fails leaves its sentence there; only the first one counts. The others end with its exit code
+and without a word, also when they hang in a collective that can no longer finish.
+"""
+
+import json
+import os
+import threading
+import time
+from dataclasses import asdict, dataclass
+
+import torch.distributed as dist
+from torch._C._distributed_c10d import Store
+
+from groundup.core import console
+from groundup.core.errors import GroundupError, ResourceError
+
+__all__ = ["Failure", "Watch"]
+
+EVERY_S = 0.5
+SILENT_S = 60.0
+"""A rank without a sign of life for so long is taken for dead."""
+SUSPECT_SILENT_S = 5.0
+"""The same when a connection to some rank has just broken."""
+GRACE_S = 5.0
+"""Time for a rank to end by itself once another has failed."""
+_FAILURE, _SUSPECT = "failure", "suspect"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What ended the run, on the rank where it happened first.
+
+    Attributes:
+        rank: Which one.
+        message: One sentence.
+        exit_code: What all ranks end with.
+    """
+
+    rank: int
+    message: str
+    exit_code: int
+
+
+class Watch:
+    """A thread beside the work of one rank.
+
+    Args:
+        store: A connection of its own to the store where the ranks met.
+        rank: This process.
+        world_size: How many there are.
+
+    Attributes:
+        position: Collectives that this rank has entered: who is behind has the smallest.
+    """
+
+    def __init__(self, store: Store, rank: int, world_size: int) -> None:
+        self._store, self._rank, self._world_size = store, rank, world_size
+        self.position = 0
+        self._before = (rank - 1) % world_size
+        self._seen = ("", time.monotonic())
+        self._end = threading.Event()
+        self._launcher = os.environ.get("GROUNDUP_LAUNCHER", "")
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._beats = 0
+        self._lock = threading.Lock()
+        self._beat()
+        self._thread.start()
+
+    def report(self, message: str, exit_code: int) -> bool:
+        """Leaves a failure for all; returns whether it is the first, which alone is shown."""
+        own = Failure(self._rank, message, exit_code)
+        text = json.dumps(asdict(own))
+        with self._lock:
+            first = self._store.compare_set(_FAILURE, "", text)
+        return Failure(**json.loads(first)) == own
+
+    def failure(self) -> Failure | None:
+        """What ended the run, if anything has."""
+        with self._lock:
+            if not self._store.check([_FAILURE]):
+                return None
+            return Failure(**json.loads(self._store.get(_FAILURE)))
+
+    def explain(self, error: BaseException) -> GroundupError:
+        """Why a collective has failed on this rank: waits for the failure of another rank.
+
+        Returns:
+            An error of our own when no rank can be named.
+        """
+        with self._lock:
+            self._store.set(_SUSPECT, "1")
+        deadline = time.monotonic() + SUSPECT_SILENT_S + GRACE_S
+        while self.failure() is None and time.monotonic() < deadline:
+            time.sleep(EVERY_S / 2)
+        failure = self.failure()
+        if failure is not None and failure.rank == self._rank:
+            self._thread.join(GRACE_S)  # it has found out, says so, and ends the process
+        last_line = str(error).strip().splitlines()[-1:]
+        return ResourceError(
+            f"rank {self._rank} lost the others: {''.join(last_line)}{self._behind()}",
+            hint="run the same command again; it goes on from the last checkpoint",
+        )
+
+    def stop(self) -> None:
+        """Ends the thread; the rank after this one no longer waits for signs of life."""
+        self._end.set()
+        self._thread.join()
+        with self._lock:
+            self._store.set(f"left/{self._rank}", "1")
+
+    def all_left(self) -> bool:
+        """Whether every rank has stopped its watch."""
+        with self._lock:
+            return bool(self._store.check([f"left/{rank}" for rank in range(self._world_size)]))
+
+    def _run(self) -> None:
+        while not self._end.wait(EVERY_S):
+            try:
+                self._beat()
+                self._look()
+            except (dist.DistError, RuntimeError):  # the store went with the process that held it
+                if not self._end.wait(GRACE_S):
+                    self._die(Failure(0, "the rank or agent that held the store has gone", 1))
+
+    def _beat(self) -> None:
+        self._beats += 1
+        with self._lock:
+            self._store.set(f"beat/{self._rank}", f"{self._beats} {self.position}")
+
+    def _look(self) -> None:
+        if self._launcher and str(os.getppid()) != self._launcher:
+            os._exit(1)
+        failure = self.failure()
+        if failure is not None:
+            if not self._end.wait(GRACE_S):
+                os._exit(failure.exit_code)
+            return
+        silent_s = self._silence_s()
+        with self._lock:
+            suspect = self._store.check([_SUSPECT])
+        if silent_s > (SUSPECT_SILENT_S if suspect else SILENT_S):
+            lost = Failure(
+                self._rank,
+                f"rank {self._before} has gone: no sign of life for {silent_s:.0f} s",
+                1,
+            )
+            if self.report(lost.message, lost.exit_code):
+                self._die(lost)
+
+    def _silence_s(self) -> float:
+        """Seconds since the last sign of life of the rank before this one."""
+        with self._lock:
+            if self._store.check([f"left/{self._before}"]):
+                return 0.0
+            key = f"beat/{self._before}"
+            beat = self._store.get(key).decode() if self._store.check([key]) else ""
+        if beat.partition(" ")[0] != self._seen[0]:
+            self._seen = (beat.partition(" ")[0], time.monotonic())
+        return time.monotonic() - self._seen[1]
+
+    def _behind(self) -> str:
+        """Names the ranks that have entered the fewest collectives, when some have."""
+        with self._lock:
+            keys = [f"beat/{rank}" for rank in range(self._world_size)]
+            if not self._store.check(keys):
+                return ""
+            positions = [int(beat.split()[1]) for beat in self._store.multi_get(keys)]
+        slow = [str(rank) for rank, at in enumerate(positions) if at < max(positions)]
+        return f"; rank {', '.join(slow)} is behind" if slow else ""
+
+    def _die(self, failure: Failure) -> None:
+        console.error(
+            ResourceError(
+                failure.message,
+                hint="run the same command again; it goes on from the last checkpoint",
+            )
+        )
+        os._exit(failure.exit_code)
