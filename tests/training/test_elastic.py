@@ -84,6 +84,13 @@ def test_a_killed_rank_ends_the_other_and_the_same_command_goes_on(tmp_path, rec
     assert distance(weights(alone), weights(tmp_path)) < DISTANCE
 
 
+def test_rank_0_may_be_the_one_that_is_killed(tmp_path, recipe):
+    ranks = Ranks(2, tmp_path, recipe, stop=(0, "step", 12, signal.SIGKILL))
+    assert ranks.finish() == [-signal.SIGKILL, 1]
+    assert "has gone" in ranks.said()[1]
+    assert "Traceback" not in ranks.said()[1]
+
+
 @pytest.mark.parametrize("n_ranks", [1, 2])
 def test_a_signal_while_measuring_saves_and_the_next_process_measures(
     tmp_path, recipe, alone, n_ranks

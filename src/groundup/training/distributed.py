@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import NoReturn
 
 import torch
 import torch.distributed as dist
@@ -24,6 +25,8 @@ COLLECTIVE_S = 600.0
 """Longest wait for the slowest rank in one exchange."""
 PART_S = 10.0
 """Longest wait of rank 0, which may hold the store, for the others to leave."""
+FAIL_S = 2.0
+"""The same when the run has failed: long enough for all to have heard of it."""
 
 
 @contextmanager
@@ -54,11 +57,8 @@ def joined(place: Place) -> Iterator[Ranks]:
         yield JoinedRanks(place, store, watch)
     except BaseException as error:
         _fail(watch, error)
-    watch.stop()
+    watch.leave(PART_S)
     dist.destroy_process_group()
-    deadline = time.monotonic() + PART_S
-    while place.rank == 0 and not watch.all_left() and time.monotonic() < deadline:
-        time.sleep(0.05)
 
 
 def _who(place: Place) -> tuple[int, int]:
@@ -69,21 +69,22 @@ def _has_nccl() -> bool:
     return torch.cuda.is_available() and dist.is_nccl_available()
 
 
-def _fail(watch: Watch, error: BaseException) -> None:
+def _fail(watch: Watch, error: BaseException) -> NoReturn:
     """Tells the other ranks, and raises the error where it came first."""
+    shown: BaseException = error
     if _is_lost_connection(error):
-        ours = watch.explain(error)
-        if watch.report(ours.message, ours.exit_code):
-            raise ours from error
-    elif isinstance(error, GroundupError):
-        if watch.report(error.message, error.exit_code):
-            raise error
+        shown = watch.explain(error)
+    if isinstance(shown, GroundupError):
+        message, code = shown.message, shown.exit_code
     else:
-        code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
-        if watch.report(f"{type(error).__name__}: {error}", code):
-            raise error
+        message = f"{type(shown).__name__}: {shown}"
+        code = shown.code if isinstance(shown, SystemExit) and isinstance(shown.code, int) else 1
+    is_first = watch.report(message, code)
+    watch.leave(FAIL_S)
+    if is_first:
+        raise shown from (error if shown is not error else error.__cause__)
     failure = watch.failure()
-    raise SystemExit(1 if failure is None else failure.exit_code) from error
+    raise SystemExit(code if failure is None else failure.exit_code) from error
 
 
 def _is_lost_connection(error: BaseException) -> bool:

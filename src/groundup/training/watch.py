@@ -9,9 +9,9 @@ import json
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
-import torch.distributed as dist
 from torch._C._distributed_c10d import Store
 
 from groundup.core import console
@@ -65,6 +65,7 @@ class Watch:
         self._launcher = os.environ.get("GROUNDUP_LAUNCHER", "")
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._beats = 0
+        self._known: Failure | None = None
         self._lock = threading.Lock()
         self._beat()
         self._thread.start()
@@ -72,17 +73,24 @@ class Watch:
     def report(self, message: str, exit_code: int) -> bool:
         """Leaves a failure for all; returns whether it is the first, which alone is shown."""
         own = Failure(self._rank, message, exit_code)
-        text = json.dumps(asdict(own))
-        with self._lock:
-            first = self._store.compare_set(_FAILURE, "", text)
-        return Failure(**json.loads(first)) == own
+        try:
+            with self._lock:
+                first = self._store.compare_set(_FAILURE, "", json.dumps(asdict(own)))
+        except RuntimeError:  # the rank that held the store has ended, and perhaps said why
+            return self._known is None and self._rank == 1
+        self._known = Failure(**json.loads(first))
+        return self._known == own
 
     def failure(self) -> Failure | None:
-        """What ended the run, if anything has."""
+        """What ended the run, as far as is known here."""
+        with suppress(RuntimeError):
+            self._ask()
+        return self._known
+
+    def _ask(self) -> None:
         with self._lock:
-            if not self._store.check([_FAILURE]):
-                return None
-            return Failure(**json.loads(self._store.get(_FAILURE)))
+            if self._known is None and self._store.check([_FAILURE]):
+                self._known = Failure(**json.loads(self._store.get(_FAILURE)))
 
     def explain(self, error: BaseException) -> GroundupError:
         """Why a collective has failed on this rank: waits for the failure of another rank.
@@ -90,8 +98,12 @@ class Watch:
         Returns:
             An error of our own when no rank can be named.
         """
-        with self._lock:
-            self._store.set(_SUSPECT, "1")
+        hint = "run the same command again; it goes on from the last checkpoint"
+        try:
+            with self._lock:
+                self._store.set(_SUSPECT, "1")
+        except RuntimeError:
+            return ResourceError("rank 0, or the agent that held the store, has gone", hint=hint)
         deadline = time.monotonic() + SUSPECT_SILENT_S + GRACE_S
         while self.failure() is None and time.monotonic() < deadline:
             time.sleep(EVERY_S / 2)
@@ -100,30 +112,34 @@ class Watch:
             self._thread.join(GRACE_S)  # it has found out, says so, and ends the process
         last_line = str(error).strip().splitlines()[-1:]
         return ResourceError(
-            f"rank {self._rank} lost the others: {''.join(last_line)}{self._behind()}",
-            hint="run the same command again; it goes on from the last checkpoint",
+            f"rank {self._rank} lost the others: {''.join(last_line)}{self._behind()}", hint=hint
         )
 
-    def stop(self) -> None:
-        """Ends the thread; the rank after this one no longer waits for signs of life."""
+    def leave(self, wait_s: float) -> None:
+        """Ends the thread; the rank after this one no longer waits for signs of life.
+
+        Rank 0, which may hold the store, waits so long for the others to leave.
+        """
         self._end.set()
         self._thread.join()
-        with self._lock:
+        everybody = [f"left/{rank}" for rank in range(self._world_size)]
+        deadline = time.monotonic() + (wait_s if self._rank == 0 else 0.0)
+        with suppress(RuntimeError):  # the store is gone, and who held it
             self._store.set(f"left/{self._rank}", "1")
-
-    def all_left(self) -> bool:
-        """Whether every rank has stopped its watch."""
-        with self._lock:
-            return bool(self._store.check([f"left/{rank}" for rank in range(self._world_size)]))
+            while time.monotonic() < deadline and not self._store.check(everybody):
+                time.sleep(0.05)
 
     def _run(self) -> None:
         while not self._end.wait(EVERY_S):
             try:
                 self._beat()
                 self._look()
-            except (dist.DistError, RuntimeError):  # the store went with the process that held it
-                if not self._end.wait(GRACE_S):
-                    self._die(Failure(0, "the rank or agent that held the store has gone", 1))
+            except RuntimeError:  # the store went with the process that held it
+                if self._end.wait(GRACE_S):
+                    return
+                if self._known is not None or self._rank != 1:
+                    os._exit(1 if self._known is None else self._known.exit_code)
+                self._die(Failure(0, "the rank or agent that held the store has gone", 1))
 
     def _beat(self) -> None:
         self._beats += 1
@@ -133,10 +149,10 @@ class Watch:
     def _look(self) -> None:
         if self._launcher and str(os.getppid()) != self._launcher:
             os._exit(1)
-        failure = self.failure()
-        if failure is not None:
+        self._ask()
+        if self._known is not None:
             if not self._end.wait(GRACE_S):
-                os._exit(failure.exit_code)
+                os._exit(self._known.exit_code)
             return
         silent_s = self._silence_s()
         with self._lock:
@@ -163,11 +179,11 @@ class Watch:
 
     def _behind(self) -> str:
         """Names the ranks that have entered the fewest collectives, when some have."""
-        with self._lock:
-            keys = [f"beat/{rank}" for rank in range(self._world_size)]
-            if not self._store.check(keys):
-                return ""
-            positions = [int(beat.split()[1]) for beat in self._store.multi_get(keys)]
+        keys = [f"beat/{rank}" for rank in range(self._world_size)]
+        beats: list[bytes] = []
+        with suppress(RuntimeError), self._lock:
+            beats = self._store.multi_get(keys) if self._store.check(keys) else []
+        positions = [int(beat.split()[1]) for beat in beats]
         slow = [str(rank) for rank, at in enumerate(positions) if at < max(positions)]
         return f"; rank {', '.join(slow)} is behind" if slow else ""
 
