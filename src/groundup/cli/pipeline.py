@@ -370,10 +370,9 @@ def _build_one(
         inputs={role: source.reference(node.folder) for role, source in inputs.items()},
     )
     out = RunDir(node.folder, manifest, to_toml(node.stage, node.config))
-    shared: dict[str, Any] = {}
+    shared = {} if ranks is None else {"ranks": ranks}
     if ranks is not None:
         ranks.first_does(lambda: "locked")
-        shared = {"ranks": ranks}
     with memory_meter() as meter, console.log_to_file(out.path / "run.log"):
         try:
             with follow(out.path, getattr(node.config, "trackers", ())):
