@@ -58,6 +58,8 @@ class PydocConfig(Config, frozen=True):
         r"^torch\.(nn\.(modules|parameter|quant\w*|intrinsic|qat)|quantization|ao|masked|sparse"
         r"|cuda|return_types|distributed)(\.|$)",
         r"^tkinter\.tix$",
+        # An error unless TensorBoard happens to be installed.
+        r"^torch\.utils\.tensorboard$",
         # Shows a set in an order that depends on addresses in memory.
         r"^torch\.utils\.checkpoint$",
     )

@@ -26,7 +26,7 @@ from groundup.tokens.loader import TokenRows
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training import checkpoint
 from groundup.training.config import PretrainConfig
-from groundup.training.data import open_rows
+from groundup.training.data import open_rows, rows_seed
 from groundup.training.evaluation import Evaluation
 from groundup.training.expected import Expected
 from groundup.training.float8 import use_float8
@@ -234,7 +234,7 @@ class Session:
 
     def _batches(self) -> Callable[[int], Tensor]:
         """Step to this rank's rows of its batch, which is the same for any number of ranks."""
-        seed = derive(self.config.seed, "pretrain/rows")
+        seed = rows_seed(self.config)
         batches = Batches(
             lambda number: self.rows.batch(
                 seed, number, self.batch_rows, first=self.first_row, count=self.own_rows
