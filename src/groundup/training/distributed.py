@@ -1,6 +1,7 @@
 """Joins the processes that `torchrun`, Slurm or `--processes` started, and parts them again."""
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,7 +71,12 @@ def _has_nccl() -> bool:
 
 
 def _fail(watch: Watch, error: BaseException) -> NoReturn:
-    """Tells the other ranks, and raises the error where it came first."""
+    """Tells the other ranks, and raises the error where it came first.
+
+    Signals are late now: `torchrun` sends one to all as soon as the first rank has ended.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     shown: BaseException = error
     if _is_lost_connection(error):
         shown = watch.explain(error)

@@ -60,7 +60,7 @@ class Watch:
         self._store, self._rank, self._world_size = store, rank, world_size
         self.position = 0
         self._before = (rank - 1) % world_size
-        self._seen = ("", time.monotonic())
+        self._seen, self._n_silent = "", 0
         self._end = threading.Event()
         self._launcher = os.environ.get("GROUNDUP_LAUNCHER", "")
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -167,15 +167,19 @@ class Watch:
                 self._die(lost)
 
     def _silence_s(self) -> float:
-        """Seconds since the last sign of life of the rank before this one."""
+        """How long the rank before this one has given no sign of life.
+
+        Counted in looks of this rank, so that a machine that was suspended accuses nobody.
+        """
         with self._lock:
             if self._store.check([f"left/{self._before}"]):
                 return 0.0
             key = f"beat/{self._before}"
             beat = self._store.get(key).decode() if self._store.check([key]) else ""
-        if beat.partition(" ")[0] != self._seen[0]:
-            self._seen = (beat.partition(" ")[0], time.monotonic())
-        return time.monotonic() - self._seen[1]
+        count = beat.partition(" ")[0]
+        self._n_silent = self._n_silent + 1 if count == self._seen else 0
+        self._seen = count
+        return self._n_silent * EVERY_S
 
     def _behind(self) -> str:
         """Names the ranks that have entered the fewest collectives, when some have."""
