@@ -132,14 +132,14 @@ class Run:
         if not rows:
             return "start", 0
         step = int(rows[-1]["step"])
-        if list(self.folder.glob("checkpoints/*.partial")):
-            return "checkpointing", step
         measured = "validation/bits_per_byte" in rows[-1]
         due = step == N_STEPS or step % EVALUATE_EVERY == 0
         samples = self.folder / "samples.jsonl"
         written = samples.read_text() if samples.exists() else ""
         if due and not (measured and f'"step": {step},' in written):
             return "validation", step
+        if list(self.folder.glob("checkpoints/*.partial")):
+            return "checkpointing", step
         return "training", step
 
     def finish(self, *settings: str) -> dict[str, torch.Tensor]:
